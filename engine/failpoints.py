@@ -1,0 +1,56 @@
+"""Named points at which a test can make a process die: the fault tests kill at every one of them.
+
+`STREAMLAKE_FAILPOINT=<name>:<times>:<file>` sends SIGKILL to the process that reaches `<name>`, as long as `<file>`
+counts fewer than `<times>` earlier deaths (one byte each, so that the count survives). Unset, a point costs one
+comparison. Points are listed in POINTS, so that the tests can't miss one and a misspelt name can't pass.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+POINTS = (
+    "before_claim",
+    "after_claim",
+    "after_roll_forward",
+    "after_collect",
+    "before_resend",
+    "after_resend",
+    "before_validate",
+    "before_stage",
+    "after_stage_write",
+    "after_stage",
+    "before_commit",
+    "before_entry_link",
+    "after_entry_link",
+    "after_commit",
+    "before_publish",
+    "between_publish_files",
+    "before_publish_unlink",
+    "after_publish",
+    "before_dead_letters",
+    "after_dead_letters",
+    "after_report",
+    "before_close",
+    "after_close",
+)
+
+_armed = os.environ.get("STREAMLAKE_FAILPOINT", "")
+
+
+def failpoint(name: str) -> None:
+    """Die here by SIGKILL if a test armed this point; otherwise nothing."""
+    if not _armed:
+        return
+    assert name in POINTS, f"{name} is not in POINTS"
+    armed_name, times, file = _armed.split(":", 2)
+    if name != armed_name:
+        return
+    count = Path(file)
+    deaths = count.stat().st_size if count.exists() else 0
+    if deaths < int(times):
+        with count.open("ab") as out:
+            out.write(b".")
+            out.flush()
+            os.fsync(out.fileno())
+        os.kill(os.getpid(), signal.SIGKILL)
