@@ -223,15 +223,13 @@ class BatchLimits:
 class Source(Protocol):
     """Reads one partition from one position onwards."""
 
-    def read(self, limits: BatchLimits) -> Batch | None:
+    def read(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Batch | None:
         """The next batch once a limit is reached, or None when nothing came within about a second.
 
-        May return an early, smaller batch after `hurry()`. Raises SourceError (an expired position, a truncated
-        log, a lost permission), never skips. Not promised: that offsets have no holes.
+        `go_on` is called at least once a second while reading (it is the worker's heartbeat, too); when it answers
+        False the batch in hand is closed at once. Raises SourceError (an expired position, a truncated log, a lost
+        permission), never skips. Not promised: that offsets have no holes.
         """
-
-    def hurry(self) -> None:
-        """Close the batch in hand at once (a drain or the end of a bounded run)."""
 
     def close(self) -> None:
         """Leave the broker."""
@@ -278,6 +276,8 @@ class FileEntry:
     crc32c: str
     timestamp_ms_min: int | None
     timestamp_ms_max: int | None
+    columns: str = "envelope"  # envelope | typed | value: what a row of this file is
+    payload: PayloadKind = "json"  # what `value` is: JSON as it came, or any bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,3 +484,46 @@ class PartitionJob:
     fingerprint: str
     payload: PayloadKind
     beat: Beat = field(default=lambda: None)
+
+
+class Membership(Protocol):
+    """A host's seat in the Kafka consumer group: which partitions are ours, and the group's offsets.
+
+    The callbacks given to `join` run inside `poll`. It never fetches a record.
+    """
+
+    def join(
+        self,
+        assigned: Callable[[Sequence[TopicPartition]], None],
+        revoked: Callable[[Sequence[TopicPartition]], None],
+        lost: Callable[[Sequence[TopicPartition]], None],
+    ) -> None:
+        """Join the group. `revoked` may block for a while (its partitions are given up when it returns)."""
+
+    def poll(self) -> None:
+        """Serve the group; at least every few seconds, never blocks for long."""
+
+    def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> None:
+        """Commit `(next offset, leader epoch)` as a group member: a courtesy to lag monitors, errors are logged.
+
+        `wait`: return when the coordinator has answered (a few seconds at most), else in the background.
+        """
+
+    def confirm(self, source: TopicPartition) -> bool:
+        """Ask the group's coordinator, as a member, whether `source` is ours; False when it can't be reached.
+
+        May be called by another thread than `poll`; blocks for a few seconds at most.
+        """
+
+    def close(self) -> None:
+        """Leave the group."""
+
+
+class Cluster(Protocol):
+    """The broker's answers about topics. Thread-safe; each call is bounded in time and raises SourceError."""
+
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str | None]:
+        """The id of each topic now; None where there is no such topic."""
+
+    def facts(self, sources: Sequence[TopicPartition], group_id: str) -> Mapping[TopicPartition, TopicFacts]:
+        """What the broker says of each partition; one that is gone is left out."""

@@ -1,0 +1,196 @@
+"""Questions to a Kafka cluster: ids, partitions and offsets of topics; every call is bounded in time."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    TopicCollection,
+)
+from confluent_kafka import TopicPartition as KafkaPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget to export them
+    OffsetSpec,
+)
+
+from streamlake.engine.contracts import TopicFacts, TopicPartition
+from streamlake.engine.kafka.asking import ClusterClient
+from streamlake.engine.kafka.explain import explain
+
+_EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+
+_ASKING_OFFSETS = "asking for offsets"
+_AGAIN_SECONDS = 0.1
+_LEADERLESS = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._NOENT,  # noqa: SLF001  # "No leaders found"
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._TIMED_OUT,  # noqa: SLF001  # the leader is away, and nobody has taken over yet
+    }
+)
+"""Of a partition that exists: its leader moves, or is so new that it does not know yet."""
+_COORDINATOR_MOVES = frozenset(
+    {
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError._WAIT_COORD,  # noqa: SLF001
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicShape:
+    """A topic as the cluster has it."""
+
+    name: str
+    topic_id: str
+    partitions: int
+    replication_factor: int
+
+
+class ClusterAdmin(ClusterClient):
+    """Questions to one cluster; it changes nothing. Not for use by several threads at once.
+
+    Every method raises SourceError when the cluster does not answer within `timeout_seconds` or refuses, and
+    ConfigError when the sign-in is refused.
+    """
+
+    def cluster_id(self) -> str:
+        """The cluster's own id."""
+        doing = "asking for the cluster id"
+        future = self._ask(doing, lambda: self._client.describe_cluster(**self._bounded()))
+        return str(self._result(doing, future).cluster_id)
+
+    def shapes(self, topics: Iterable[str]) -> dict[str, TopicShape]:
+        """Id, partitions and replication factor of those of `topics` that exist."""
+        names = sorted(set(topics))
+        if not names:
+            return {}
+        doing = f"asking for the topics {', '.join(names)}"
+        futures = self._ask(doing, lambda: self._client.describe_topics(TopicCollection(names), **self._bounded()))
+        found: dict[str, TopicShape] = {}
+        for name, description in self._known(doing, futures).items():
+            replicas = max((len(partition.replicas) for partition in description.partitions), default=0)
+            topic_id = str(description.topic_id)
+            found[name] = TopicShape(name, topic_id, len(description.partitions), replicas)
+        return found
+
+    def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """The id of each of `topics` that exists; a topic made anew has another one."""
+        return {name: shape.topic_id for name, shape in self.shapes(topics).items()}
+
+    def partitions(self, topics: Iterable[str]) -> dict[str, int]:
+        """How many partitions each of `topics` has that exists."""
+        return {name: shape.partitions for name, shape in self.shapes(topics).items()}
+
+    def facts(self, sources: Iterable[TopicPartition], group_id: str) -> dict[TopicPartition, TopicFacts]:
+        """What the cluster says of each partition right now.
+
+        Partitions that it does not know, or whose leader gave no answer in time, are left out. `high` is the last
+        stable offset: the end for a reader of committed records. `asked_at` is taken before the first question.
+        """
+        wanted = sorted(set(sources))
+        if not wanted:
+            return {}
+        asked_at = time.monotonic()
+        shapes = self.shapes(source.topic for source in wanted)
+        (low, high), _ = self._offsets(wanted, (_EARLIEST, _LATEST))
+        committed = self._committed(group_id, wanted)
+        return {
+            source: TopicFacts(
+                shapes[source.topic].topic_id, low[source], high[source], committed.get(source), asked_at
+            )
+            for source in wanted
+            if source.topic in shapes and source in low and source in high
+        }
+
+    def watermarks(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
+        """First offset and end (last stable offset) of each partition that the cluster knows."""
+        (low, high), unanswered = self._offsets(sorted(set(sources)), (_EARLIEST, _LATEST))
+        self._raise_first(unanswered, "asking for the first and last offset of")
+        return {source: (first, high[source]) for source, first in low.items()}
+
+    def offsets_for_time(self, sources: Iterable[TopicPartition], timestamp_ms: int) -> dict[TopicPartition, int]:
+        """The first offset of each partition whose record is of `timestamp_ms` or later; the end where none is.
+
+        The end is asked for first, so that a record arriving in between is never passed over.
+        """
+        wanted = sorted(set(sources))
+        (ends,), unanswered = self._offsets(wanted, (_LATEST,))
+        (found,), unanswered_too = self._offsets(wanted, (OffsetSpec.for_timestamp(timestamp_ms),))
+        self._raise_first(unanswered | unanswered_too, f"asking for the offset at {timestamp_ms} ms of")
+        return {source: found[source] if found[source] >= 0 else end for source, end in ends.items()}
+
+    def _offsets(
+        self, sources: Sequence[TopicPartition], specs: Sequence[OffsetSpec]
+    ) -> tuple[list[dict[TopicPartition, int]], dict[TopicPartition, KafkaError]]:
+        """For each of `specs` the offsets of the partitions that exist; and who was not answered in time, and why.
+
+        A new topic has no leaders for a moment, and one that moves neither: they are asked again until the time-out.
+        """
+        found: list[dict[TopicPartition, int]] = [{} for _ in specs]
+        deadline = time.monotonic() + self._timeout
+        unanswered: dict[TopicPartition, KafkaError] = {}
+        while True:
+            counts = self.partitions(source.topic for source in sources)
+            known = [source for source in sources if source.partition < counts.get(source.topic, 0)]
+            unanswered = {}
+            for spec, offsets in zip(specs, found, strict=True):
+                asked = self._offsets_asked([source for source in known if source not in offsets], spec)
+                for place, future in asked.items():
+                    source = TopicPartition(place.topic, place.partition)
+                    answer = self._result_or_error(_ASKING_OFFSETS, future, _LEADERLESS)
+                    if isinstance(answer, KafkaError):
+                        unanswered[source] = answer
+                    else:
+                        offsets[source] = answer.offset
+            if not unanswered or time.monotonic() > deadline:
+                return [
+                    {source: offsets[source] for source in known if source in offsets} for offsets in found
+                ], unanswered
+            time.sleep(_AGAIN_SECONDS)
+
+    def _offsets_asked(self, sources: Sequence[TopicPartition], spec: OffsetSpec) -> dict[Any, "Future[Any]"]:
+        if not sources:
+            return {}
+        wanted = {KafkaPartition(source.topic, source.partition): spec for source in sources}
+        committed = IsolationLevel.READ_COMMITTED
+        return self._ask(
+            _ASKING_OFFSETS, lambda: self._client.list_offsets(wanted, isolation_level=committed, **self._bounded())
+        )
+
+    def _raise_first(self, unanswered: Mapping[TopicPartition, KafkaError], doing: str) -> None:
+        for source, error in unanswered.items():
+            raise explain(error, f"{doing} {source}", self._servers)
+
+    def _committed(self, group_id: str, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """What the group has committed; partitions without a committed offset are left out.
+
+        The group's coordinator is made at a group's first use and moves like a leader: it is asked again.
+        """
+        doing = f"asking for the offsets of the group {group_id}"
+        request = [
+            ConsumerGroupTopicPartitions(group_id, [KafkaPartition(each.topic, each.partition) for each in sources])
+        ]
+        deadline = time.monotonic() + self._timeout
+        while True:
+            future = self._ask(doing, lambda: self._client.list_consumer_group_offsets(request, **self._bounded()))
+            answer = self._result_or_error(doing, future[group_id], _COORDINATOR_MOVES)
+            if not isinstance(answer, KafkaError):
+                places = [place for place in answer.topic_partitions if place.offset >= 0]
+                return {TopicPartition(place.topic, place.partition): place.offset for place in places}
+            if time.monotonic() > deadline:
+                raise explain(answer, doing, self._servers)
+            time.sleep(_AGAIN_SECONDS)

@@ -1,0 +1,76 @@
+"""One client for questions to a cluster: bounded waiting, and every failure as a sentence."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streamlake.engine.errors import SourceError
+from streamlake.engine.kafka.explain import NO_ANSWER, Properties, explain, make_client
+
+_UNKNOWN = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001
+_SLACK_SECONDS = 5.0
+"""librdkafka keeps the time-out itself; this much later we stop believing that it does."""
+
+Answer = TypeVar("Answer")
+
+
+class ClusterClient:
+    """An AdminClient that raises our errors. Makes no connection before its first question."""
+
+    def __init__(self, properties: Properties, *, timeout_seconds: float = 30.0) -> None:
+        self._servers = str(properties.get("bootstrap.servers", ""))
+        self._timeout = timeout_seconds
+        self._last_error: KafkaError | None = None
+        # The client must outlive its futures, or they end with _DESTROY: it lives as long as this object.
+        self._client: AdminClient = make_client(AdminClient, {**properties, "error_cb": self._remember})
+
+    def _bounded(self) -> dict[str, Any]:
+        return {"request_timeout": self._timeout}
+
+    def _ask(self, doing: str, ask: Callable[[], Answer]) -> Answer:
+        """Send a question; librdkafka may refuse it at once."""
+        self._last_error = None
+        try:
+            return ask()
+        except KafkaException as error:
+            raise self._explained(error, doing) from None
+
+    def _result(self, doing: str, future: "Future[Any]") -> Any:
+        return self._result_or_error(doing, future, frozenset())
+
+    def _result_or_error(self, doing: str, future: "Future[Any]", expected: frozenset[int]) -> Any:
+        """The answer; or the error that it ended in, where its code is among the `expected` ones."""
+        try:
+            return future.result(self._timeout + _SLACK_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() in expected:
+                return error.args[0]
+            raise self._explained(error, doing) from None
+        except FutureTimeoutError:
+            raise SourceError(f"{doing}: no answer from {self._servers} within {self._timeout:g} s") from None
+
+    def _all(self, doing: str, futures: Mapping[Any, "Future[Any]"]) -> None:
+        for future in futures.values():
+            self._result(doing, future)
+
+    def _known(self, doing: str, futures: Mapping[Any, "Future[Any]"]) -> dict[Any, Any]:
+        """The answers, without those of topics that the cluster does not know."""
+        answers = {asked: self._result_or_error(doing, future, _UNKNOWN) for asked, future in futures.items()}
+        return {asked: answer for asked, answer in answers.items() if not isinstance(answer, KafkaError)}
+
+    def _explained(self, error: KafkaException, doing: str) -> Exception:
+        """The error, or where nobody answered, why: a refused sign-in shows as a time-out otherwise."""
+        cause: KafkaError = error.args[0]
+        if cause.code() in NO_ANSWER:
+            self._client.poll(0)  # serves the error callback
+            if self._last_error is not None:
+                cause = self._last_error
+        return explain(cause, doing, self._servers)
+
+    def _remember(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last_error is None:  # noqa: SLF001
+            self._last_error = error

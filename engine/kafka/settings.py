@@ -1,0 +1,126 @@
+"""The pipeline's `kafka:` section as librdkafka's properties: what the promise rests on is fixed here.
+
+Names and meanings: https://github.com/confluentinc/librdkafka/blob/v2.16.0/CONFIGURATION.md
+"""
+
+import logging
+
+from confluent_kafka import Consumer
+
+from streamlake.config.kafka import KafkaSettings, SecuritySettings
+from streamlake.engine.kafka.explain import make_client
+
+logger = logging.getLogger("streamlake.kafka")
+"""Where librdkafka's own log lines go (they appear when the client is polled)."""
+
+DELIVERY_TIMEOUT_MS = 120_000
+"""How long one record may be retried before it counts as failed; `kafka.properties` may say otherwise."""
+
+MESSAGE_BYTES_MAX = 1_000_000_000
+"""librdkafka's largest `message.max.bytes`: the broker's own limit shall be the one that decides."""
+
+_READING = {
+    "enable.auto.commit": False,  # the supervisor commits, for partitions it holds
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",  # an expired position stops the worker; librdkafka's default skips in silence
+    "isolation.level": "read_committed",
+    "check.crcs": True,
+    "allow.auto.create.topics": False,
+    "queued.max.messages.kbytes": 16_384,  # per worker process; librdkafka's 64 MiB times 64 workers is 4 GiB
+}
+_WRITING = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "compression.type": "lz4",
+    "linger.ms": 5,
+    "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+    "queue.buffering.max.messages": 100_000,
+    "queue.buffering.max.kbytes": 65_536,
+    "message.max.bytes": MESSAGE_BYTES_MAX,
+    "allow.auto.create.topics": False,
+}
+_GROUP_ONLY = ("group.", "session.", "heartbeat.", "coordinator.", "max.poll.")
+_FETCH_ONLY = ("queued.", "fetch.", "max.partition.", "offset.", "consume.")
+_PRODUCER_ONLY = (
+    *("transaction", "queue.buffering.", "linger.", "message.send.", "retries", "compression.", "batch.", "sticky."),
+    *("request.timeout.ms", "message.timeout.ms", "delivery.timeout.ms", "queuing.", "produce.", "partitioner"),
+    "enable.gapless.guarantee",
+)
+"""How the names of properties begin that one kind of client knows alone: another would log a warning for each."""
+_ALIASES = {
+    "message.timeout.ms": "delivery.timeout.ms",
+    "compression.codec": "compression.type",
+    "queue.buffering.max.ms": "linger.ms",
+}
+"""Two names of one setting: ours gives way to the user's, under whichever name."""
+
+
+def reader_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
+    """For a consumer that is given its partition and position by `assign()`, and joins no group.
+
+    The group id stands there because librdkafka wants one; nothing is ever committed by such a client.
+    """
+    theirs = _chosen(kafka, without=(*_PRODUCER_ONLY, *_GROUP_ONLY))
+    return _connection(kafka, client_id) | _under(_READING, theirs) | {"group.id": kafka.group_id}
+
+
+def member_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
+    """For the consumer that is the group's member: it gets partitions, commits, and never fetches."""
+    group: dict[str, object] = {"group.id": kafka.group_id, "group.protocol": kafka.group_protocol}
+    if kafka.group_protocol == "classic":
+        group["partition.assignment.strategy"] = "cooperative-sticky"
+    return _connection(kafka, client_id) | _under(_READING, _chosen(kafka, without=_PRODUCER_ONLY)) | group
+
+
+def producer_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
+    """For a producer: every replica in sync has a record before it counts, and no retry can double it."""
+    theirs = _chosen(kafka, without=(*_GROUP_ONLY, *_FETCH_ONLY))
+    return _connection(kafka, client_id) | _under(_WRITING, theirs)
+
+
+def admin_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
+    """For questions and orders to the cluster. Its own log lines are left out: errors are raised as sentences."""
+    quiet: dict[str, object] = {"log_level": 2}
+    theirs = _chosen(kafka, without=(*_GROUP_ONLY, *_FETCH_ONLY, *_PRODUCER_ONLY))
+    return _connection(kafka, client_id) | (theirs if "debug" in theirs else quiet | theirs)
+
+
+def check_properties(kafka: KafkaSettings) -> None:
+    """Let librdkafka look at the settings without talking to a broker. Raises ConfigError with what it refuses."""
+    properties = member_properties(kafka, "streamlake-check") | {"log_level": 0}
+    del properties["bootstrap.servers"]  # without any broker no connection is tried
+    make_client(Consumer, properties).close()
+
+
+def _connection(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
+    return {
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "client.id": client_id,
+        "logger": logger,
+        # A broker that is back is found within a second, not after librdkafka's ten.
+        "reconnect.backoff.max.ms": 1000,
+        **_security(kafka.security),
+    }
+
+
+def _security(security: SecuritySettings) -> dict[str, object]:
+    found: dict[str, object | None] = {
+        "security.protocol": security.protocol,
+        "sasl.mechanism": security.mechanism,
+        "sasl.username": security.username,
+        "sasl.password": security.password.get_secret_value() if security.password else None,
+        "ssl.ca.location": str(security.ca) if security.ca else None,
+        "ssl.certificate.location": str(security.certificate) if security.certificate else None,
+        "ssl.key.location": str(security.key) if security.key else None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _chosen(kafka: KafkaSettings, *, without: tuple[str, ...]) -> dict[str, object]:
+    """The user's own properties, less those that this kind of client would warn about."""
+    return {name: value.get_secret_value() for name, value in kafka.properties.items() if not name.startswith(without)}
+
+
+def _under(ours: dict[str, object], theirs: dict[str, object]) -> dict[str, object]:
+    hidden = {_ALIASES.get(name, name) for name in theirs}
+    return {name: value for name, value in ours.items() if name not in hidden} | theirs

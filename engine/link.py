@@ -1,0 +1,103 @@
+"""The worker's end of the pipe to its supervisor: heartbeat, questions, orders."""
+
+import contextlib
+import time
+from multiprocessing.connection import Connection
+
+from streamlake.engine.contracts import TopicFacts
+from streamlake.engine.errors import OrphanedError
+from streamlake.engine.messages import (
+    Alive,
+    AskFacts,
+    AskTopicId,
+    Drain,
+    Ended,
+    Facts,
+    FromWorker,
+    Progress,
+    TopicId,
+    ToWorker,
+)
+
+BEAT_SECONDS = 1.0
+
+
+class Link:
+    """Used by the worker's main loop only, so that a stuck loop is a silent one."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self.draining = False
+        self._pipe = pipe
+        self._beat_at = 0.0
+
+    def beat(self) -> None:
+        """Say that the loop is alive (at most once a second) and take orders in; never blocks."""
+        now = time.monotonic()
+        if now - self._beat_at >= BEAT_SECONDS:
+            self._beat_at = now
+            self._send(Alive())
+        while self._poll(0):
+            self._take(self._receive())
+
+    def progress(self, progress: Progress) -> None:
+        """Report where we are."""
+        self._send(progress)
+
+    def ended(self, ended: Ended) -> None:
+        """Say why this worker ends; nobody may be there to hear it."""
+        with contextlib.suppress(OrphanedError):
+            self._send(ended)
+
+    def facts(self) -> TopicFacts:
+        """What the broker says of this partition now; waits as long as the broker is away."""
+        answer = self._ask(AskFacts())
+        assert isinstance(answer, Facts)
+        return answer.facts
+
+    def topic_id(self, since: float) -> str | None:
+        """The topic's id by an answer younger than `since` (monotonic seconds); waits while the broker is away."""
+        answer = self._ask(AskTopicId(since))
+        assert isinstance(answer, TopicId)
+        return answer.topic_id
+
+    def _ask(self, question: FromWorker) -> Facts | TopicId:
+        self._send(question)
+        while True:
+            if self._poll(BEAT_SECONDS):
+                message = self._receive()
+                if isinstance(message, Facts | TopicId):
+                    return message
+                self._take(message)
+            self.beat_only()
+
+    def beat_only(self) -> None:
+        """Say that the loop is alive without reading: an answer that is waited for must not be taken as an order."""
+        self._beat_at = time.monotonic()
+        self._send(Alive())
+
+    def _take(self, message: ToWorker) -> None:
+        assert isinstance(message, Drain), f"an answer nobody asked for: {message}"
+        self.draining = True
+
+    def _poll(self, seconds: float) -> bool:
+        try:
+            return self._pipe.poll(seconds)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._orphaned() from error
+
+    def _receive(self) -> ToWorker:
+        try:
+            message: ToWorker = self._pipe.recv()
+        except (EOFError, ConnectionResetError) as error:
+            raise self._orphaned() from error
+        return message
+
+    def _send(self, message: FromWorker) -> None:
+        try:
+            self._pipe.send(message)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._orphaned() from error
+
+    @staticmethod
+    def _orphaned() -> OrphanedError:
+        return OrphanedError("the supervisor is gone; a worker does not outlive it")

@@ -1,0 +1,141 @@
+"""Finds the record that kills, hangs or breaks a validator, and refuses it alone as `crash`.
+
+The batch is bisected: each part is validated in a disposable child with a memory limit and a deadline. A part whose
+child fails is halved; a single record whose child fails alone, twice, is refused. A child that was killed from
+outside therefore costs a repetition and never a record.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+
+import pyarrow as pa
+
+from streamlake.engine.contracts import ArrowColumns, Batch, Beat, Refusal, Validator, Verdict
+
+TRIES_ALONE = 2
+START_SECONDS_MAX = 5.0
+ROW_SECONDS_MAX = 0.001  # a hundred times what a slow validator takes
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """How parts are validated: `make` builds the validator inside the child (it is pickled: a plain function).
+
+    `seconds_max` is a child's longest deadline (a small part has less), `memory_bytes_max` what it may take beyond
+    what it starts with.
+    """
+
+    make: Callable[[], Validator]
+    seconds_max: float
+    memory_bytes_max: int
+    beat: Beat
+
+
+def validate_isolated(batch: Batch, isolation: Isolation) -> Verdict:
+    """The verdict over `batch`, whatever its records do to the validator."""
+    verdicts = _bisect(batch, list(range(len(batch))), isolation)
+    refused: list[Refusal] = []
+    skipped: list[int] = []
+    columns: list[ArrowColumns] = []
+    for indices, verdict in verdicts:
+        refused += [replace(refusal, index=indices[refusal.index]) for refusal in verdict.refused]
+        skipped += [indices[index] for index in verdict.skipped]
+        if verdict.columns is not None:
+            columns.append(verdict.columns)
+    return Verdict(refused, skipped, _joined(columns))
+
+
+def _bisect(batch: Batch, indices: Sequence[int], isolation: Isolation) -> list[tuple[Sequence[int], Verdict]]:
+    """Verdicts over consecutive parts of `indices`, in order."""
+    part = batch.take(indices)
+    failure = ""
+    for _ in range(TRIES_ALONE if len(indices) == 1 else 1):
+        isolation.beat()
+        outcome = _in_a_child(part, isolation)
+        if isinstance(outcome, Verdict):
+            return [(indices, outcome)]
+        failure = outcome
+    if len(indices) == 1:
+        return [(indices, Verdict([Refusal(0, "crash", f"the validator failed on this record alone: {failure}")]))]
+    middle = len(indices) // 2
+    return _bisect(batch, indices[:middle], isolation) + _bisect(batch, indices[middle:], isolation)
+
+
+def _in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
+    """Validate in a process of its own: the verdict, or in words how the child ended."""
+    seconds_max = min(isolation.seconds_max, START_SECONDS_MAX + ROW_SECONDS_MAX * len(part))
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=_child, args=(theirs, isolation.make, isolation.memory_bytes_max, seconds_max))
+    child.start()
+    theirs.close()
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died before it read: its exit says why
+            ours.send(part)
+        return _answer_of(child, ours, seconds_max, isolation.beat)
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+
+
+def _answer_of(
+    child: multiprocessing.process.BaseProcess, ours: Connection, seconds_max: float, beat: Beat
+) -> Verdict | str:
+    remaining = seconds_max
+    while not wait([ours, child.sentinel], timeout=min(0.5, remaining)):
+        beat()
+        remaining -= 0.5
+        if remaining <= 0:
+            return f"no answer within {seconds_max:g} s"
+    try:
+        answer: Verdict | str = ours.recv()
+    except (EOFError, ConnectionResetError):
+        child.join()
+        return f"the process died (exit code {child.exitcode})"
+    return answer
+
+
+def _child(pipe: Connection, make: Callable[[], Validator], memory_bytes_max: int, seconds_max: float) -> None:
+    """The disposable child: one part in, one verdict or sentence out."""
+    _die_with_the_worker()
+    _limit(memory_bytes_max, seconds_max)
+    validator = make()
+    part: Batch = pipe.recv()
+    try:
+        verdict = validator.validate(part)
+    except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit too; it is the answer)
+        pipe.send(f"{type(error).__name__}: {error}"[:300])
+        return
+    pipe.send(verdict)
+
+
+def _die_with_the_worker() -> None:
+    """Leave when the worker is gone: nobody else would end a child that hangs."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+
+
+def _limit(memory_bytes_max: int, seconds_max: float) -> None:
+    """Bound address space and CPU time, also for a child that never gives the interpreter back."""
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123  (the process's own counters, not a path)
+        in_use = int(statm.read().split()[0]) * resource.getpagesize()
+    limit = in_use + memory_bytes_max
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    seconds = int(seconds_max) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _joined(columns: Sequence[ArrowColumns]) -> ArrowColumns | None:
+    """The parts' Arrow columns as one table."""
+    if not columns:
+        return None
+    return pa.concat_tables([pa.table(part) for part in columns])

@@ -1,0 +1,18 @@
+"""What the forkserver imports once, so that a worker starts in milliseconds: heavy modules, no client, no thread."""
+
+import gc
+import signal
+
+import confluent_kafka  # noqa: F401  (imported for its cost, used by the workers)
+import fsspec  # noqa: F401
+import orjson  # noqa: F401
+import pyarrow.compute as _compute  # noqa: F401
+import pyarrow.parquet as _parquet  # noqa: F401
+import pydantic  # noqa: F401
+
+# A Ctrl-C in the terminal and a service manager's TERM reach the whole group; only the supervisor decides.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+# What is here now stays shared between all workers: the collector must not touch its pages.
+gc.collect()
+gc.freeze()

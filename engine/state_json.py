@@ -1,0 +1,40 @@
+"""The JSON of /status: written by the supervisor's endpoint, read by `streamlake status`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.state import EngineState, PartitionState
+
+_ENGINE = {field.name for field in fields(EngineState)}
+_PARTITION = {field.name for field in fields(PartitionState)}
+
+
+def state_to_json(state: EngineState) -> dict[str, Any]:
+    """The state as plain JSON values; each partition with its topic, number and lag, and why it is not ready."""
+    document = {name: value for name, value in asdict(state).items() if name != "partitions"}
+    document["not_ready_because"] = list(state.not_ready_because())
+    document["partitions"] = [_partition_to_json(partition) for partition in state.partitions]
+    return document
+
+
+def state_from_json(document: Mapping[str, Any]) -> EngineState:
+    """What `state_to_json` wrote, also by a newer version that says more. Raises ValueError for anything else."""
+    try:
+        known = {name: value for name, value in document.items() if name in _ENGINE}
+        return EngineState(**{**known, "partitions": [_partition_from_json(one) for one in document["partitions"]]})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not the state of an engine: {error}") from error
+
+
+def _partition_to_json(partition: PartitionState) -> dict[str, Any]:
+    plain = {name: value for name, value in asdict(partition).items() if name != "source"}
+    place = {"topic": partition.source.topic, "partition": partition.source.partition}
+    return {**place, **plain, "lag": partition.lag}
+
+
+def _partition_from_json(document: Mapping[str, Any]) -> PartitionState:
+    source = TopicPartition(document["topic"], document["partition"])
+    known = {name: value for name, value in document.items() if name in _PARTITION}
+    return PartitionState(**{**known, "source": source})

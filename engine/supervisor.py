@@ -1,0 +1,275 @@
+"""Keeps one worker per partition that the group gives to this host: starts, restarts, drains, parks.
+
+Its loop fits on one screen (`run`); signal handlers only enqueue. It knows processes; the group and the broker's
+answers come in through Protocols. Killing a worker is always safe: the ledger decides what has landed.
+"""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+
+import structlog
+
+from streamlake.engine.backoff import RestartLimits
+from streamlake.engine.child import Child
+from streamlake.engine.contracts import Membership, TopicPartition
+from streamlake.engine.desk import Answer, Desk, Question
+from streamlake.engine.errors import ConfigError, Exit
+from streamlake.engine.messages import AskFacts, AskTopicId, Facts, FromWorker, Progress, TopicId
+from streamlake.engine.slot import Slot
+from streamlake.engine.state import PartitionState
+
+log = structlog.get_logger("streamlake.supervisor")
+
+TICK_SECONDS = 0.1
+COMMIT_SECONDS = 0.5
+FACTS_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the supervisor is told to do. Limits in seconds and numbers as in the YAML's `workers:`."""
+
+    start: Callable[[TopicPartition], Child]
+    restarts: RestartLimits
+    workers_max: int
+    drain_seconds: float
+    stuck_seconds: float
+    ends: Mapping[TopicPartition, int] | None
+    """Of a bounded run: each partition's end; the run is over when all are reached, whoever landed them."""
+    landed: Callable[[TopicPartition], int]
+    """How far the ledger says a partition is: for those that another host has."""
+    tick: Callable[[Sequence[PartitionState]], None]
+
+
+class Supervisor:
+    """One host's workers. `reload` gives new orders on SIGHUP or raises ConfigError (then the old ones stay)."""
+
+    def __init__(self, orders: Orders, membership: Membership, desk: Desk, reload: Callable[[], Orders]) -> None:
+        self._orders, self._membership, self._desk, self._reload = orders, membership, desk, reload
+        self._slots: dict[TopicPartition, Slot] = {}
+        self._signals: deque[int] = deque()
+        self._stopping: int | None = None  # the signal that asked for it
+        self._uncommitted: dict[TopicPartition, tuple[int, int | None]] = {}
+        self._commit_at = self._facts_at = self._elsewhere_at = 0.0
+        self._failed = False
+
+    @property
+    def draining(self) -> bool:
+        """Whether a signal has asked the whole engine to leave."""
+        return self._stopping is not None
+
+    def partitions(self) -> Sequence[PartitionState]:
+        """Every partition of this host, ascending."""
+        return [slot.state for _, slot in sorted(self._slots.items())]
+
+    def handle(self, number: int, _: object = None) -> None:
+        """Take a signal: only enqueue."""
+        self._signals.append(number)
+
+    def run(self) -> Exit:
+        """Supervise until told to stop or until a bounded run is over; the exit code of the command."""
+        self._membership.join(self._assigned, self._revoked, self._lost)
+        while not self._over():
+            self._take_signals()
+            self._membership.poll()
+            self._serve(TICK_SECONDS)
+            self._start_due()
+            self._kill_overdue()
+            self._commit(wait=False)
+            self._orders.tick(self.partitions())
+        return self._leave()
+
+    # -- the loop's steps --------------------------------------------------------------------------
+
+    def _take_signals(self) -> None:
+        while self._signals:
+            number = self._signals.popleft()
+            if number == signal.SIGHUP:
+                self._take_new_orders()
+            elif self._stopping is None:
+                self._stopping = number
+                log.info("draining", signal=signal.Signals(number).name, hint="the same signal again stops at once")
+                self._drain(list(self._slots.values()))
+            else:
+                for slot in self._running():
+                    slot.kill("stopped by a second signal")
+
+    def _serve(self, seconds: float) -> None:
+        """Hear the workers, bury the dead, pass the broker's answers on; waits for the first of them."""
+        children = {slot.child.sentinel: slot for slot in self._running() if slot.child}
+        pipes = {slot.child.pipe: slot for slot in self._running() if slot.child}
+        ready = wait([*children, *pipes, self._desk.fileno()], timeout=seconds)
+        for pipe, slot in pipes.items():
+            if pipe in ready:
+                self._hear(slot)
+        for answer in self._desk.answers():
+            self._pass_on(answer)
+        for sentinel, slot in children.items():
+            if sentinel in ready:
+                self._bury(slot)
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        running = len(self._running())
+        for slot in self._slots.values():
+            if slot.child is None and slot.due_at <= now and self._stopping is None:
+                if running >= self._orders.workers_max:
+                    slot.phase("waiting", f"workers.max is {self._orders.workers_max}")
+                    continue
+                slot.start(self._orders.start(slot.source))
+                running += 1
+        if now - self._facts_at > FACTS_SECONDS:
+            self._facts_at = now
+            for slot in self._running():
+                self._desk.ask(Question("facts", slot.source))
+
+    def _kill_overdue(self) -> None:
+        now = time.monotonic()
+        for slot in self._running():
+            child = slot.child
+            assert child is not None
+            if now - child.heard_at > self._orders.stuck_seconds:
+                child.kill(f"no sign of life for {self._orders.stuck_seconds:g} s (workers.stuck_seconds)")
+            elif child.draining_since is not None and now - child.draining_since > self._orders.drain_seconds:
+                child.kill(f"not finished within {self._orders.drain_seconds:g} s (workers.drain_seconds)")
+
+    def _commit(self, *, wait: bool) -> None:
+        now = time.monotonic()
+        if self._uncommitted and (wait or now - self._commit_at > COMMIT_SECONDS):
+            self._commit_at = now
+            held = {source: position for source, position in self._uncommitted.items() if source in self._slots}
+            self._uncommitted.clear()
+            self._membership.commit(held, wait=wait)
+
+    def _over(self) -> bool:
+        if self._running():
+            return False
+        if self._stopping is not None:
+            return True
+        ends = self._orders.ends
+        if ends is None or not all(slot.settled for slot in self._slots.values()):
+            return False
+        if time.monotonic() - self._elsewhere_at < 1.0:
+            return False
+        self._elsewhere_at = time.monotonic()
+        elsewhere = [source for source in ends if source not in self._slots]
+        return all(self._orders.landed(source) >= ends[source] for source in elsewhere)
+
+    def _leave(self) -> Exit:
+        self._commit(wait=True)
+        parked = [slot for slot in self._slots.values() if slot.failed]
+        for slot in parked:
+            log.error("not landed", partition=str(slot.source), phase=slot.state.phase, why=slot.state.why)
+        self._membership.close()
+        self._desk.close()
+        self._orders.tick(self.partitions())
+        if self._stopping == signal.SIGINT:
+            return Exit.INTERRUPTED
+        if self._failed or (parked and self._orders.ends is not None):
+            return Exit.FAILED
+        return Exit.DONE
+
+    # -- the group ---------------------------------------------------------------------------------
+
+    def _assigned(self, sources: Sequence[TopicPartition]) -> None:
+        log.info("assigned", partitions=[str(source) for source in sources])
+        for source in sources:
+            if source not in self._slots:
+                self._slots[source] = Slot(source, self._orders.restarts)
+
+    def _revoked(self, sources: Sequence[TopicPartition]) -> None:
+        """Finish what is in hand, bounded; the partitions are given up when this returns."""
+        leaving = [self._slots[source] for source in sources if source in self._slots]
+        if leaving:
+            log.info("revoked", partitions=[str(slot.source) for slot in leaving])
+        self._drain(leaving)
+        while any(slot.child for slot in leaving):
+            self._serve(TICK_SECONDS)
+            self._kill_overdue()
+        self._commit(wait=True)
+        for slot in leaving:
+            del self._slots[slot.source]
+
+    def _lost(self, sources: Sequence[TopicPartition]) -> None:
+        """The group went on without us: others may own these already, so ours end at once."""
+        log.warning("lost", partitions=[str(source) for source in sources])
+        leaving = [self._slots[source] for source in sources if source in self._slots]
+        for slot in leaving:
+            slot.kill("the group gave the partition away")
+        while any(slot.child for slot in leaving):
+            self._serve(TICK_SECONDS)
+        for slot in leaving:
+            self._uncommitted.pop(slot.source, None)
+            del self._slots[slot.source]
+
+    # -- one worker --------------------------------------------------------------------------------
+
+    def _hear(self, slot: Slot) -> None:
+        child = slot.child
+        if child is None:
+            return
+        for message in child.receive():
+            self._answer(slot, message)
+
+    def _answer(self, slot: Slot, message: FromWorker) -> None:
+        match message:
+            case AskFacts():
+                slot.asked_facts = True
+                self._desk.ask(Question("facts", slot.source))
+            case AskTopicId(since):
+                slot.asked_id_since = since
+                self._desk.ask(Question("topic_id", slot.source))
+            case Progress():
+                slot.progress(message)
+                self._uncommitted[slot.source] = (message.next, message.leader_epoch)
+
+    def _pass_on(self, answer: Answer) -> None:
+        slot = self._slots.get(answer.question.source)
+        if slot is None:
+            return
+        if answer.facts is not None:
+            slot.facts(answer.facts)
+            if slot.asked_facts and slot.child:
+                slot.asked_facts = False
+                slot.child.send(Facts(answer.facts))
+        elif answer.question.kind == "topic_id" and slot.asked_id_since is not None and slot.child:
+            if answer.asked_at < slot.asked_id_since:
+                self._desk.ask(answer.question)  # it was on its way before the batch was read: too old
+                return
+            slot.asked_id_since = None
+            slot.child.send(TopicId(answer.topic_id))
+        elif answer.question.kind == "seat":
+            slot.confirmed(answer.asked_at)
+
+    def _bury(self, slot: Slot) -> None:
+        child = slot.child
+        if child is None:
+            return
+        self._hear(slot)
+        code = slot.bury(bounded=self._orders.ends is not None)
+        if code is Exit.FENCED and self._orders.ends is None:
+            self._desk.ask(Question("seat", slot.source))
+
+    def _running(self) -> list[Slot]:
+        return [slot for slot in self._slots.values() if slot.child is not None]
+
+    @staticmethod
+    def _drain(slots: Sequence[Slot]) -> None:
+        for slot in slots:
+            if slot.child is not None:
+                slot.phase("draining")
+                slot.child.drain(time.monotonic())
+
+    def _take_new_orders(self) -> None:
+        try:
+            self._orders = self._reload()
+        except ConfigError as error:
+            log.error("the YAML was not taken over, the old one stays", why=str(error))  # noqa: TRY400  (the user's to mend)
+            return
+        log.info("the YAML was taken over; each worker finishes its batch and starts again with it")
+        for slot in self._slots.values():
+            slot.begin_anew()

@@ -1,0 +1,193 @@
+"""The main function of a worker process: puts its parts together, runs it, and says why it ended."""
+
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection, wait
+
+import structlog
+
+from streamlake.config.model import PipelineConfig
+from streamlake.engine.breaker import Breaker, BreakerLimits
+from streamlake.engine.contracts import (
+    Batch,
+    BatchLimits,
+    DeadLetterSender,
+    Entry,
+    PartitionJob,
+    PartitionSink,
+    RunIdentity,
+    Sink,
+    Source,
+    TopicPartition,
+    Validator,
+    Verdict,
+)
+from streamlake.engine.errors import Exit, StreamLakeError
+from streamlake.engine.kafka.dead_letters import KafkaDeadLetters
+from streamlake.engine.kafka.settings import reader_properties
+from streamlake.engine.kafka.source import KafkaSource
+from streamlake.engine.letters import NoCopies
+from streamlake.engine.link import Link
+from streamlake.engine.logs import LogFormat, configure_logs
+from streamlake.engine.messages import Ended
+from streamlake.engine.pipeline import Path
+from streamlake.engine.poison import Isolation, validate_isolated
+from streamlake.engine.policy import Policies, decide
+from streamlake.engine.recovery import Recovery
+from streamlake.engine.registry import sink_class, validator_class
+from streamlake.engine.worker import Parts, Worker
+
+log = structlog.get_logger("streamlake.worker")
+
+ISOLATED_MEMORY_BYTES_MAX = 2 * 1024**3
+ISOLATED_SECONDS_MAX = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker is told; pickled. `until` is the first offset a bounded run does not read."""
+
+    config: PipelineConfig
+    identity: RunIdentity
+    source: TopicPartition
+    until: int | None
+    own_process: bool
+    log_format: LogFormat
+
+
+def run_worker(pipe: Connection, job: object) -> None:
+    """Run one worker to its end; as a process it ends by `os._exit`, so that no library's clean-up can hang it."""
+    assert isinstance(job, Job)
+    link = Link(pipe)
+    if job.own_process:
+        _die_with_the_supervisor()
+        configure_logs(job.log_format, pipeline=job.config.pipeline)
+    ended = _run(link, job)
+    if ended is not None:
+        link.ended(ended)
+    code = Exit.DONE if ended is None else ended.exit_code
+    if job.own_process:
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _run(link: Link, job: Job) -> Ended | None:
+    """None when the worker finished its work, else why it ended."""
+    try:
+        Worker(_parts(job, link), link).run()
+    except StreamLakeError as error:
+        return Ended(error.exit_code, str(error), error.parks)
+    except Exception as error:
+        log.debug("worker crashed", partition=str(job.source), exc_info=error)
+        return Ended(Exit.CRASHED, f"{type(error).__name__}: {error}", parks=False)
+    return None
+
+
+def make_validator(config: PipelineConfig) -> Validator:
+    """The pipeline's validator; its own models are found by `python_path`. Raises ConfigError."""
+    for folder in reversed(config.python_path):
+        path = str((config.base_dir / folder).resolve())
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    columns = config.sink.options.get("columns") == "typed"
+    return validator_class(config.validator.type).from_options(
+        config.validator.options, columns=columns, base_dir=config.base_dir
+    )
+
+
+def make_sink(config: PipelineConfig) -> Sink:
+    """The pipeline's sink; touches no storage. Raises ConfigError."""
+    return sink_class(config.sink.type).from_options(config.sink.options, base_dir=config.base_dir)
+
+
+def _parts(job: Job, link: Link) -> Parts:
+    """Everything a worker works with, made in the process that uses it."""
+    config, source = job.config, job.source
+    decider = Decider(config, link.beat)
+    facts = link.facts()
+    start = job.identity.start_of(source)
+    topic_id = job.identity.topic_ids.get(source.topic, facts.topic_id)
+    partition_job = PartitionJob(
+        run=job.identity.run,
+        source=source,
+        topic_id=topic_id,
+        start=facts.low if start is None else start,
+        validator=config.validator.type,
+        fingerprint=decider.validator.fingerprint,
+        payload=decider.validator.payload,
+        beat=link.beat,
+    )
+    sink = make_sink(config).partition(partition_job)
+    letters = _dead_letters(job, link)
+    breaker = config.dead_letters.breaker
+    look = Breaker(BreakerLimits(breaker.ratio_max, breaker.window_rows, breaker.consecutive_max)).look
+
+    def path(sink: PartitionSink, confirm_topic: Callable[[], None], report: Callable[[Entry], None]) -> Path:
+        return Path(decider.decide, look, sink, confirm_topic, letters, report, lambda: time.time_ns() // 1_000_000)
+
+    def open_source(next_offset: int, leader_epoch: int | None) -> Source:
+        properties = reader_properties(config.kafka, f"streamlake-{config.pipeline}-{source.topic}-{source.partition}")
+        return KafkaSource(source, properties, next_offset, leader_epoch, job.until)
+
+    return Parts(
+        recovery=Recovery(source, topic_id, sink, letters, link.facts, config.policies.gap),
+        open_source=open_source,
+        path=path,
+        suspect=decider.suspect,
+        limits=BatchLimits(config.batch.rows_max, config.batch.bytes_max, config.batch.seconds_max),
+        until=job.until,
+        own_process=job.own_process,
+    )
+
+
+class Decider:
+    """Policies and validator as one decision; isolates the validator when a record is suspected to kill it."""
+
+    def __init__(self, config: PipelineConfig, beat: Callable[[], None]) -> None:
+        self.validator = make_validator(config)
+        self._policies = Policies(config.policies.tombstone, config.policies.record_bytes_max)
+        seconds = min(ISOLATED_SECONDS_MAX, config.workers.stuck_seconds)
+        self._isolation = Isolation(partial(make_validator, config), seconds, ISOLATED_MEMORY_BYTES_MAX, beat)
+        self._suspected = False
+
+    def suspect(self, suspected: bool) -> None:
+        """Whether the next batch is validated in disposable children."""
+        self._suspected = suspected
+
+    def decide(self, batch: Batch) -> Verdict:
+        """The verdict over the whole batch."""
+        return decide(batch, self._policies, self._validate)
+
+    def _validate(self, batch: Batch) -> Verdict:
+        if not self._suspected:
+            try:
+                return self.validator.validate(batch)
+            except Exception as error:  # noqa: BLE001  (a plugin may raise anything; the batch is bisected)
+                log.warning("validator failed, bisecting", partition=str(batch.source), why=str(error))
+        return validate_isolated(batch, self._isolation)
+
+
+def _dead_letters(job: Job, link: Link) -> DeadLetterSender:
+    topic = job.config.dead_letters.topic
+    if topic is None:
+        return NoCopies()
+    return KafkaDeadLetters(job.config, job.identity.run, link.beat)
+
+
+def _die_with_the_supervisor() -> None:
+    """End this process within a moment when the supervisor is gone, whatever the main loop is doing."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(Exit.ORPHANED)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

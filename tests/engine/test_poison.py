@@ -1,0 +1,43 @@
+"""A record that kills, hangs or breaks the validator is refused alone; every other one is decided as ever."""
+
+from pathlib import Path
+
+import pytest
+from support.batches import batch_of
+from support.poisons import KilledOnce, make
+
+from streamlake.engine.poison import Isolation, validate_isolated
+
+ISOLATION = Isolation(make, seconds_max=1.5, memory_bytes_max=1 << 30, beat=lambda: None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("poison", "said"),
+    [
+        (b"raise", "no such currency table"),
+        (b"exit", "exit code 3"),
+        (b"segv", "exit code -11"),
+        (b"hang", "no answer within 1.5 s"),
+        (b"memory", "MemoryError"),
+        (b"system exit", "SystemExit"),
+    ],
+)
+def test_the_record_that_fails_alone_is_refused_as_crash_and_no_other(poison: bytes, said: str) -> None:
+    verdict = validate_isolated(batch_of([b"a", b"skip", poison, b"b", b"c"]), ISOLATION)
+    (refusal,) = verdict.refused
+    assert (refusal.index, refusal.reason) == (2, "crash")
+    assert said in refusal.message
+    assert list(verdict.skipped) == [1]
+
+
+def test_several_poisons_are_each_found() -> None:
+    verdict = validate_isolated(batch_of([b"exit", b"a", b"skip", b"raise", b"exit"]), ISOLATION)
+    assert [refusal.index for refusal in verdict.refused] == [0, 3, 4]
+    assert list(verdict.skipped) == [2]
+
+
+def test_a_child_killed_from_outside_costs_a_repetition_and_no_record(tmp_path: Path) -> None:
+    mark = tmp_path / "killed"
+    isolation = Isolation(KilledOnce(mark), 30, 1 << 30, lambda: None)  # type: ignore[arg-type]
+    assert list(validate_isolated(batch_of([b"a"]), isolation).refused) == []
+    assert mark.exists()

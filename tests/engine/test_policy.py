@@ -1,0 +1,44 @@
+"""Tombstones and giants are decided before the validator is asked, and indices stay the batch's own."""
+
+from support.batches import batch_of
+
+from streamlake.engine.contracts import Batch, Refusal, Verdict
+from streamlake.engine.policy import Policies, decide
+
+SKIP = Policies("skip", 10)
+REFUSE = Policies("refuse", 10)
+
+
+def refuse_b(batch: Batch) -> Verdict:
+    assert None not in batch.values
+    return Verdict([Refusal(i, "invalid", "b") for i, value in enumerate(batch.values) if value == b"b"])
+
+
+def test_a_tombstone_is_skipped_or_refused_by_policy() -> None:
+    batch = batch_of([b"a", None, b"b", b""])
+    assert decide(batch, SKIP, refuse_b) == Verdict([Refusal(2, "invalid", "b")], [1])
+    verdict = decide(batch, REFUSE, refuse_b)
+    assert [(refusal.index, refusal.reason) for refusal in verdict.refused] == [(1, "tombstone"), (2, "invalid")]
+
+
+def test_a_value_over_the_limit_is_refused_as_oversize_and_one_at_the_limit_is_not() -> None:
+    verdict = decide(batch_of([b"x" * 11, b"y" * 10, b"b"]), SKIP, refuse_b)
+    assert [(refusal.index, refusal.reason) for refusal in verdict.refused] == [(0, "oversize"), (2, "invalid")]
+    assert "11 bytes" in verdict.refused[0].message
+
+
+def test_an_ordinary_batch_is_handed_to_the_validator_as_it_is() -> None:
+    batch = batch_of([b"a", b"b"])
+    seen = []
+
+    def validate(given: Batch) -> Verdict:
+        seen.append(given)
+        return Verdict()
+
+    decide(batch, SKIP, validate)
+    assert seen == [batch]
+    assert seen[0] is batch
+
+
+def test_a_batch_of_holes_only_is_decided_without_a_record() -> None:
+    assert list(decide(batch_of([], 5, following=9), SKIP, refuse_b).refused) == []

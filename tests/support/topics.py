@@ -1,0 +1,41 @@
+"""Topics of a test's own on the shared Kafka, and plain ways to fill them."""
+
+import uuid
+from collections.abc import Iterable
+
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+
+def make_topic(servers: str, name: str = "orders", partitions: int = 1, **config: str) -> str:
+    """A topic with a name nobody else has; settings as `retention_ms="1000"`."""
+    topic = f"{name}.{uuid.uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": servers})
+    settings = {key.replace("_", "."): value for key, value in config.items()}
+    admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])[topic].result(30)
+    return topic
+
+
+def fill(servers: str, topic: str, values: Iterable[bytes | None], partition: int = 0) -> None:
+    """Produce `values` in order to one partition; returns when all are acknowledged."""
+    producer = Producer({"bootstrap.servers": servers, "acks": "all", "linger.ms": 5})
+    for value in values:
+        while True:
+            try:
+                producer.produce(topic, value, partition=partition)
+                break
+            except BufferError:
+                producer.poll(1)
+    assert producer.flush(60) == 0
+
+
+def fill_in_transactions(servers: str, topic: str, *transactions: tuple[list[bytes], bool]) -> None:
+    """One transaction after the other: its values, and whether it is committed (else aborted)."""
+    producer = Producer({"bootstrap.servers": servers, "transactional.id": uuid.uuid4().hex})
+    producer.init_transactions(60)
+    for values, commit in transactions:
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(topic, value, partition=0)
+        producer.flush(60)
+        (producer.commit_transaction if commit else producer.abort_transaction)(60)
