@@ -1,7 +1,7 @@
 """The JSON of /status: written by the supervisor's endpoint, read by `streamlake status`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from streamlake.engine.contracts import TopicPartition
@@ -13,7 +13,7 @@ _PARTITION = {field.name for field in fields(PartitionState)}
 
 def state_to_json(state: EngineState) -> dict[str, Any]:
     """The state as plain JSON values; each partition with its topic, number and lag, and why it is not ready."""
-    document = {name: value for name, value in asdict(state).items() if name != "partitions"}
+    document = {name: getattr(state, name) for name in sorted(_ENGINE - {"partitions"})}
     document["not_ready_because"] = list(state.not_ready_because())
     document["partitions"] = [_partition_to_json(partition) for partition in state.partitions]
     return document
@@ -29,9 +29,10 @@ def state_from_json(document: Mapping[str, Any]) -> EngineState:
 
 
 def _partition_to_json(partition: PartitionState) -> dict[str, Any]:
-    plain = {name: value for name, value in asdict(partition).items() if name != "source"}
     place = {"topic": partition.source.topic, "partition": partition.source.partition}
-    return {**place, **plain, "lag": partition.lag}
+    plain = {name: getattr(partition, name) for name in sorted(_PARTITION - {"source", "restarts"})}
+    # The supervisor goes on meanwhile: the copy is one step, a walk through the dictionary would not be.
+    return {**place, **plain, "lag": partition.lag, "restarts": dict(partition.restarts)}
 
 
 def _partition_from_json(document: Mapping[str, Any]) -> PartitionState:

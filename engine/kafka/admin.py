@@ -6,26 +6,24 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaError,
-    TopicCollection,
-)
+from confluent_kafka import IsolationLevel, KafkaError, TopicCollection
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget to export them
     OffsetSpec,
 )
 
-from streamlake.engine.contracts import TopicFacts, TopicPartition
+from streamlake.engine.contracts import Beat, TopicFacts, TopicPartition
 from streamlake.engine.kafka.asking import ClusterClient
-from streamlake.engine.kafka.explain import explain
+from streamlake.engine.kafka.explain import Properties, explain
+from streamlake.engine.kafka.group_offsets import GroupOffsets
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _ASKING_OFFSETS = "asking for offsets"
 _AGAIN_SECONDS = 0.1
+_AS_KAFKA_WRITES = str.maketrans("+/", "-_")
+"""Kafka's tools show an id in the URL's base64, librdkafka in the other one."""
 _LEADERLESS = frozenset(
     {
         KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -40,14 +38,6 @@ _LEADERLESS = frozenset(
     }
 )
 """Of a partition that exists: its leader moves, or is so new that it does not know yet."""
-_COORDINATOR_MOVES = frozenset(
-    {
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError._WAIT_COORD,  # noqa: SLF001
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +57,11 @@ class ClusterAdmin(ClusterClient):
     ConfigError when the sign-in is refused.
     """
 
+    def __init__(self, properties: Properties, *, timeout_seconds: float = 30.0, beat: Beat = lambda: None) -> None:
+        super().__init__(properties, timeout_seconds=timeout_seconds, beat=beat)
+        self._properties = properties
+        self._groups: dict[str, GroupOffsets] = {}
+
     def cluster_id(self) -> str:
         """The cluster's own id."""
         doing = "asking for the cluster id"
@@ -83,7 +78,7 @@ class ClusterAdmin(ClusterClient):
         found: dict[str, TopicShape] = {}
         for name, description in self._known(doing, futures).items():
             replicas = max((len(partition.replicas) for partition in description.partitions), default=0)
-            topic_id = str(description.topic_id)
+            topic_id = str(description.topic_id).translate(_AS_KAFKA_WRITES)
             found[name] = TopicShape(name, topic_id, len(description.partitions), replicas)
         return found
 
@@ -95,18 +90,23 @@ class ClusterAdmin(ClusterClient):
         """How many partitions each of `topics` has that exists."""
         return {name: shape.partitions for name, shape in self.shapes(topics).items()}
 
-    def facts(self, sources: Iterable[TopicPartition], group_id: str) -> dict[TopicPartition, TopicFacts]:
-        """What the cluster says of each partition right now.
+    def facts(
+        self, sources: Iterable[TopicPartition], group_id: str, *, incomplete: bool = False
+    ) -> dict[TopicPartition, TopicFacts]:
+        """What the cluster says of each partition right now; partitions that it does not know are left out.
 
-        Partitions that it does not know, or whose leader gave no answer in time, are left out. `high` is the last
-        stable offset: the end for a reader of committed records. `asked_at` is taken before the first question.
+        A partition whose leader gives no answer in time is a SourceError, or with `incomplete` left out, too. `high`
+        is the last stable offset: the end for a reader of committed records. `asked_at` is taken before the first
+        question.
         """
         wanted = sorted(set(sources))
         if not wanted:
             return {}
         asked_at = time.monotonic()
         shapes = self.shapes(source.topic for source in wanted)
-        (low, high), _ = self._offsets(wanted, (_EARLIEST, _LATEST))
+        (low, high), unanswered = self._offsets(wanted, (_EARLIEST, _LATEST))
+        if not incomplete:
+            self._raise_first(unanswered, "asking for the first and last offset of")
         committed = self._committed(group_id, wanted)
         return {
             source: TopicFacts(
@@ -176,21 +176,10 @@ class ClusterAdmin(ClusterClient):
             raise explain(error, f"{doing} {source}", self._servers)
 
     def _committed(self, group_id: str, sources: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """What the group has committed; partitions without a committed offset are left out.
-
-        The group's coordinator is made at a group's first use and moves like a leader: it is asked again.
-        """
+        """What the group has committed; partitions without a committed offset are left out."""
+        if group_id not in self._groups:
+            self._groups[group_id] = GroupOffsets(self._properties, group_id)
         doing = f"asking for the offsets of the group {group_id}"
-        request = [
-            ConsumerGroupTopicPartitions(group_id, [KafkaPartition(each.topic, each.partition) for each in sources])
-        ]
-        deadline = time.monotonic() + self._timeout
-        while True:
-            future = self._ask(doing, lambda: self._client.list_consumer_group_offsets(request, **self._bounded()))
-            answer = self._result_or_error(doing, future[group_id], _COORDINATOR_MOVES)
-            if not isinstance(answer, KafkaError):
-                places = [place for place in answer.topic_partitions if place.offset >= 0]
-                return {TopicPartition(place.topic, place.partition): place.offset for place in places}
-            if time.monotonic() > deadline:
-                raise explain(answer, doing, self._servers)
-            time.sleep(_AGAIN_SECONDS)
+        return self._groups[group_id].committed(
+            sources, self._timeout, lambda error: explain(error, doing, self._servers)
+        )

@@ -1,5 +1,6 @@
 """One client for questions to a cluster: bounded waiting, and every failure as a sentence."""
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -8,12 +9,14 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import SourceError
 from streamlake.engine.kafka.explain import NO_ANSWER, Properties, explain, make_client
 
 _UNKNOWN = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001
 _SLACK_SECONDS = 5.0
 """librdkafka keeps the time-out itself; this much later we stop believing that it does."""
+_BEAT_SECONDS = 0.5
 
 Answer = TypeVar("Answer")
 
@@ -21,9 +24,9 @@ Answer = TypeVar("Answer")
 class ClusterClient:
     """An AdminClient that raises our errors. Makes no connection before its first question."""
 
-    def __init__(self, properties: Properties, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, properties: Properties, *, timeout_seconds: float = 30.0, beat: Beat = lambda: None) -> None:
         self._servers = str(properties.get("bootstrap.servers", ""))
-        self._timeout = timeout_seconds
+        self._timeout, self._beat = timeout_seconds, beat
         self._last_error: KafkaError | None = None
         # The client must outlive its futures, or they end with _DESTROY: it lives as long as this object.
         self._client: AdminClient = make_client(AdminClient, {**properties, "error_cb": self._remember})
@@ -44,14 +47,17 @@ class ClusterClient:
 
     def _result_or_error(self, doing: str, future: "Future[Any]", expected: frozenset[int]) -> Any:
         """The answer; or the error that it ended in, where its code is among the `expected` ones."""
-        try:
-            return future.result(self._timeout + _SLACK_SECONDS)
-        except KafkaException as error:
-            if error.args[0].code() in expected:
-                return error.args[0]
-            raise self._explained(error, doing) from None
-        except FutureTimeoutError:
-            raise SourceError(f"{doing}: no answer from {self._servers} within {self._timeout:g} s") from None
+        deadline = time.monotonic() + self._timeout + _SLACK_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                return future.result(_BEAT_SECONDS)
+            except FutureTimeoutError:
+                self._beat()
+            except KafkaException as error:
+                if error.args[0].code() in expected:
+                    return error.args[0]
+                raise self._explained(error, doing) from None
+        raise SourceError(f"{doing}: no answer from {self._servers} within {self._timeout:g} s")
 
     def _all(self, doing: str, futures: Mapping[Any, "Future[Any]"]) -> None:
         for future in futures.values():

@@ -8,8 +8,8 @@ from confluent_kafka import TopicPartition as Assignment
 
 from streamlake.engine.contracts import Batch, Header, OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError, SourceError
-from streamlake.engine.kafka.topic_admin import TopicAdmin
 from streamlake.engine.kafka.explain import Properties, explain, make_client
+from streamlake.engine.kafka.topic_admin import TopicAdmin
 
 POLL_SECONDS = 0.5
 MESSAGES_MAX = 5_000  # of one call, and of one batch that `read` gives

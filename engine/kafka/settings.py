@@ -3,15 +3,11 @@
 Names and meanings: https://github.com/confluentinc/librdkafka/blob/v2.16.0/CONFIGURATION.md
 """
 
-import logging
-
 from confluent_kafka import Consumer
 
 from streamlake.config.kafka import KafkaSettings, SecuritySettings
+from streamlake.engine.kafka.client_log import logger
 from streamlake.engine.kafka.explain import make_client
-
-logger = logging.getLogger("streamlake.kafka")
-"""Where librdkafka's own log lines go (they appear when the client is polled)."""
 
 DELIVERY_TIMEOUT_MS = 120_000
 """How long one record may be retried before it counts as failed; `kafka.properties` may say otherwise."""

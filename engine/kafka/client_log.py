@@ -1,0 +1,33 @@
+"""librdkafka's own log lines as Python's, without the hundredfold: a broker that is away is said now and then."""
+
+import logging
+import re
+import time
+
+AGAIN_SECONDS = 30.0
+
+_ADDRESS_OR_NUMBER = re.compile(r"\d+")
+
+
+class SeldomTheSame(logging.Filter):
+    """Lets a line pass that was not seen for AGAIN_SECONDS; numbers in it (addresses, times) don't make it another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """True where the line shall be shown."""
+        if record.levelno < logging.INFO:
+            return True  # somebody has asked for them by kafka.properties.debug
+        now = time.monotonic()
+        line = _ADDRESS_OR_NUMBER.sub("#", record.getMessage())
+        self._seen = {each: at for each, at in self._seen.items() if now - at < AGAIN_SECONDS}
+        fresh = line not in self._seen
+        self._seen.setdefault(line, now)
+        return fresh
+
+
+logger = logging.getLogger("streamlake.kafka")
+"""Where librdkafka's own log lines go (they appear when the client is polled)."""
+logger.addFilter(SeldomTheSame())

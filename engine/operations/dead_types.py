@@ -1,0 +1,62 @@
+"""What is asked for and told of dead letters: a filter, and a letter with where it was found."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from streamlake.engine.contracts import DeadLetter, OffsetRange, Reason, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which dead letters are wanted: all that fulfil everything that is given.
+
+    `field` is a JSON pointer: it and what lies below it, or a pattern with `*`. `since` and `until` (aware, half-open)
+    are about when the record was refused: the commit of its ledger entry, or its time in the dead-letter topic.
+    """
+
+    reason: Reason | None = None
+    field: str | None = None
+    topic: str | None = None
+    partition: int | None = None
+    offsets: OffsetRange | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def wants_source(self, source: TopicPartition) -> bool:
+        """False where no letter of the partition can be wanted."""
+        return self.topic in (None, source.topic) and self.partition in (None, source.partition)
+
+    def wants_time(self, refused_at: datetime) -> bool:
+        """False outside `since` and `until`."""
+        return (self.since is None or refused_at >= self.since) and (self.until is None or refused_at < self.until)
+
+    def wants(self, letter: DeadLetter) -> bool:
+        """Everything but the time."""
+        return (
+            self.wants_source(letter.source)
+            and self.reason in (None, letter.reason)
+            and (self.offsets is None or letter.offset in self.offsets)
+            and (self.field is None or (letter.field is not None and _lies_below(letter.field, self.field)))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLetter:
+    """A dead letter and where it was found: a file under the root, or a place in the dead-letter topic.
+
+    `truncated` says that the value was left out of the copy in the topic, and where the whole one is.
+    """
+
+    letter: DeadLetter
+    refused_at: datetime
+    run: str
+    validator: str
+    found_in: str
+    truncated: str | None = None
+
+
+def _lies_below(field: str, wanted: str) -> bool:
+    if "*" in wanted:
+        return fnmatchcase(field, wanted)
+    return field == wanted or field.startswith(f"{wanted.rstrip('/')}/")

@@ -1,0 +1,129 @@
+"""What a proof says: its defects by kind and place, its totals, and what it could not look at."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from streamlake.engine.contracts import OffsetRange, TopicPartition
+
+DefectKind = Literal[
+    "missing",
+    "unpublished",
+    "altered",
+    "rows",
+    "order",
+    "hole",
+    "duplicate",
+    "foreign",
+    "value",
+    "stray",
+    "ledger",
+    "run",
+]
+
+MEANINGS: Mapping[DefectKind, str] = {
+    "missing": "a committed file is gone",
+    "unpublished": "a committed file was never given its final name, though later entries follow",
+    "altered": "a file is not the bytes that were committed, or can't be read",
+    "rows": "a file holds another number of rows than its entry says",
+    "order": "the rows of a file do not ascend by offset",
+    "hole": "offsets are in no row, no dead letter, no counted skip and no recorded hole",
+    "duplicate": "offsets, files or ranges stand twice",
+    "foreign": "rows or files that do not belong where they stand",
+    "value": "what landed is not what the topic holds",
+    "stray": "a file that no ledger entry names: readers see its rows, nobody committed them",
+    "ledger": "a ledger entry is damaged, missing, or contradicts itself or its neighbour",
+    "run": "a run file is damaged, or is not the one that the ledger was begun under",
+}
+"""Every kind of defect, as a sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One thing that is wrong, and where: as much of run, partition, offsets and path as is known."""
+
+    kind: DefectKind
+    message: str
+    run: str | None = None
+    source: TopicPartition | None = None
+    offsets: OffsetRange | None = None
+    path: str | None = None
+
+    def place(self) -> str:
+        """Where it is, for a person: `orders/3 [10, 20) raw/orders/….parquet`."""
+        parts = (self.source, self.offsets, self.path)
+        return " ".join(str(part) for part in parts if part is not None) or (self.run or "")
+
+
+@dataclass(slots=True)
+class ProofTotals:
+    """What was looked at; counts of offsets unless their name says otherwise. `bytes` is the size of the files."""
+
+    runs: int = 0
+    partitions: int = 0
+    entries: int = 0
+    files: int = 0
+    bytes: int = 0
+    offsets: int = 0
+    rows: int = 0
+    dead_letters: int = 0
+    skipped: int = 0
+    holes: int = 0
+    gaps: int = 0
+
+
+@dataclass(slots=True)
+class KafkaTotals:
+    """What `--kafka` compared, in offsets: `expired` ones are no longer kept, `vanished` ones were compacted away."""
+
+    compared: int = 0
+    values: int = 0
+    expired: int = 0
+    vanished: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The result: it holds when there is no defect of any kind.
+
+    `defects` keeps the first ones up to the limit, `counts` counts all. `notes` are sentences about what is no defect
+    but should be known: what could not be compared, what is not published yet.
+    """
+
+    totals: ProofTotals
+    counts: Mapping[DefectKind, int]
+    defects: Sequence[Defect]
+    notes: Sequence[str]
+    seconds: float
+    quick: bool = False
+    since: datetime | None = None
+    kafka: KafkaTotals | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Nothing missing, nothing twice, nothing altered, nothing astray."""
+        return not self.counts
+
+
+@dataclass(slots=True)
+class Findings:
+    """Where a proof under way puts what it finds; keeps the first `limit` defects and counts the others."""
+
+    limit: int
+    totals: ProofTotals = field(default_factory=ProofTotals)
+    counts: Counter[DefectKind] = field(default_factory=Counter)
+    defects: list[Defect] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, defect: Defect) -> None:
+        """Count a defect, and keep it while there is room."""
+        self.counts[defect.kind] += 1
+        if len(self.defects) < self.limit:
+            self.defects.append(defect)
+
+    def add_all(self, defects: Iterable[Defect]) -> None:
+        """Count several."""
+        for defect in defects:
+            self.add(defect)

@@ -1,0 +1,135 @@
+"""A lake on a real file sink, landed without Kafka: what the operations that read are tested on."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from streamlake.engine.contracts import (
+    Batch,
+    CommitRecord,
+    Entry,
+    Ledger,
+    OffsetRange,
+    PartitionJob,
+    PartitionSink,
+    Refusal,
+    RunIdentity,
+    Sink,
+    TopicPartition,
+    Verdict,
+)
+from streamlake.engine.letters import dead_letters_of
+from streamlake.plugins.sinks.file.sink import FileSink
+
+TOPIC_IDS = {"orders": "id-of-orders", "payments": "id-of-payments"}
+
+
+@dataclass(frozen=True)
+class Lake:
+    """A root with one run; `starts` as in its run file."""
+
+    root: Path
+    sink: Sink
+    identity: RunIdentity
+
+    @classmethod
+    def make(
+        cls,
+        root: Path,
+        *,
+        run: str = "live-1",
+        starts: Mapping[TopicPartition, int] | None = None,
+        topic_ids: Mapping[str, str] | None = None,
+        **options: object,
+    ) -> "Lake":
+        """A new root with its run file, or another run on the same one; `options` are the sink's."""
+        sink = FileSink.from_options({"root": root.as_uri(), "partition_by": "none", **options}, base_dir=root)
+        created_at = datetime.now(UTC).isoformat()
+        ids = dict(topic_ids or TOPIC_IDS)
+        identity = RunIdentity(run, "orders", "group", "cluster", ids, dict(starts or {}), created_at)
+        return cls(root, sink, sink.register_run(identity))
+
+    def ledger(self) -> Ledger:
+        """The reading side, made anew."""
+        return self.sink.ledger()
+
+    def claim(self, source: TopicPartition, *, payload: str = "json") -> "Landing":
+        """Take a partition as a new worker does."""
+        job = PartitionJob(
+            run=self.identity.run,
+            source=source,
+            topic_id=self.identity.topic_ids[source.topic],
+            start=self.identity.starts.get(source, 0),
+            validator="json",
+            fingerprint="1",
+            payload="bytes" if payload == "bytes" else "json",
+        )
+        end = self.sink.partition(job)
+        return Landing(source, end, end.claim(end.head()).next)
+
+    def files(self, folder: str = "raw") -> list[Path]:
+        """The files below a folder of the root, ascending."""
+        return sorted(path for path in (self.root / folder).rglob("*") if path.is_file())
+
+
+@dataclass
+class Landing:
+    """One worker's end of a partition; `next` moves on as it lands."""
+
+    source: TopicPartition
+    end: PartitionSink
+    next: int
+    batches: list[Batch] = field(default_factory=list)
+
+    def land(
+        self,
+        rows: int,
+        *,
+        refused: Collection[int] = (),
+        skipped: Collection[int] = (),
+        holes: Collection[int] = (),
+        publish: bool = True,
+    ) -> Entry:
+        """Land the next `rows` offsets; the collections hold positions in them. Returns the entry."""
+        record = self.stage(rows, refused=refused, skipped=skipped, holes=holes)
+        entry = self.end.commit(record)
+        if publish:
+            self.end.publish(record)
+        return entry
+
+    def stage(
+        self,
+        rows: int,
+        *,
+        refused: Collection[int] = (),
+        skipped: Collection[int] = (),
+        holes: Collection[int] = (),
+    ) -> CommitRecord:
+        """Stage a batch, and go no further."""
+        batch = numbered_batch(self.source, self.next, rows, [at for at in range(rows) if at not in holes])
+        index_of = {offset - self.next: index for index, offset in enumerate(batch.offsets)}
+        verdict = Verdict(
+            refused=[Refusal(index_of[at], "invalid", "must not be negative", "/amount") for at in sorted(refused)],
+            skipped=[index_of[at] for at in sorted(skipped)],
+        )
+        self.next = batch.range.next
+        self.batches.append(batch)
+        return self.end.stage(batch, verdict, dead_letters_of(batch, verdict, 1_700_000_000_000))
+
+
+def numbered_batch(source: TopicPartition, first: int, rows: int, delivered: Sequence[int]) -> Batch:
+    """Messages whose value tells their place; an hour of record time for every 1000 offsets."""
+    offsets = [first + at for at in delivered]
+    count = len(offsets)
+    return Batch(
+        source=source,
+        range=OffsetRange(first, first + rows),
+        leader_epoch=0,
+        offsets=offsets,
+        timestamps_ms=[1_700_000_000_000 + 3_600 * offset for offset in offsets],
+        timestamp_types=[1] * count,
+        keys=[b"key-%d" % offset for offset in offsets],
+        values=[b'{"place": "%s", "offset": %d}' % (str(source).encode(), offset) for offset in offsets],
+        headers=[None] * count,
+    )
