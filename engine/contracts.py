@@ -106,6 +106,15 @@ class Batch:
         """The offsets of `range` that the broker never delivered, as ranges."""
         return ranges_between(self.offsets, self.range)
 
+    def cut(self, rows: int) -> tuple["Batch", "Batch"]:
+        """The first `rows` messages, up to where the next one lies, and the rest.
+
+        The leader epoch that belongs to a position inside the batch is not known: the first part has none.
+        """
+        middle = self.offsets[rows]
+        before, after = OffsetRange(self.range.first, middle), OffsetRange(middle, self.range.next)
+        return self._part(slice(None, rows), before, None), self._part(slice(rows, None), after, self.leader_epoch)
+
     def take(self, indices: Sequence[int]) -> "Batch":
         """The messages at `indices` (ascending) as a batch over the same range."""
         return Batch(
@@ -118,6 +127,19 @@ class Batch:
             [self.keys[i] for i in indices],
             [self.values[i] for i in indices],
             [self.headers[i] for i in indices],
+        )
+
+    def _part(self, part: slice, covered: OffsetRange, leader_epoch: int | None) -> "Batch":
+        return Batch(
+            self.source,
+            covered,
+            leader_epoch,
+            self.offsets[part],
+            self.timestamps_ms[part],
+            self.timestamp_types[part],
+            self.keys[part],
+            self.values[part],
+            self.headers[part],
         )
 
 
@@ -388,6 +410,9 @@ class PartitionSink(Protocol):
 
     def skip_to(self, next_offset: int, reason: str) -> None:
         """Append a `gap` entry: the offsets up to `next_offset` are given up, with the reason."""
+
+    def fits(self, batch: Batch) -> int:
+        """How many of the first messages of `batch` one entry can take, at least one: the rest is another batch."""
 
     def stage(self, batch: Batch, verdict: Verdict, dead: Sequence[DeadLetter]) -> CommitRecord:
         """Write the accepted and the refused as invisible, durable, verified files."""

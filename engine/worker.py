@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamlake.engine.contracts import Batch, BatchLimits, Entry, PartitionSink, Source
+from streamlake.engine.cutting import cuts
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.link import Link
@@ -61,12 +62,18 @@ class Worker:
         while not self._finished(position):
             batch = self._read(source)
             if batch is not None:
-                position = land(batch, position, self._path).next
-                self._parts.suspect(False)
+                position = self._land(batch, position)
                 batch = None
                 if self._parts.own_process:
                     gc.collect()
         self._close(source)
+
+    def _land(self, batch: Batch, position: int) -> int:
+        """Land a batch, in parts where one ledger entry could not take it; the next offset."""
+        for part in cuts(batch, self._parts.recovery.sink.fits):
+            position = land(part, position, self._path).next
+            self._parts.suspect(False)
+        return position
 
     def _finished(self, position: int) -> bool:
         self._link.beat()

@@ -40,7 +40,7 @@ from streamlake.engine.pipeline import Path
 from streamlake.engine.poison import Isolation, validate_isolated
 from streamlake.engine.policy import Policies, decide
 from streamlake.engine.recovery import Recovery
-from streamlake.engine.registry import sink_class, validator_class
+from streamlake.engine.registry import add_python_path, sink_class, validator_class
 from streamlake.engine.worker import Parts, Worker
 
 log = structlog.get_logger("streamlake.worker")
@@ -92,10 +92,7 @@ def _run(link: Link, job: Job) -> Ended | None:
 
 def make_validator(config: PipelineConfig) -> Validator:
     """The pipeline's validator; its own models are found by `python_path`. Raises ConfigError."""
-    for folder in reversed(config.python_path):
-        path = str((config.base_dir / folder).resolve())
-        if path not in sys.path:
-            sys.path.insert(0, path)
+    add_python_path(config.python_path)
     columns = config.sink.options.get("columns") == "typed"
     return validator_class(config.validator.type).from_options(
         config.validator.options, columns=columns, base_dir=config.base_dir

@@ -1,0 +1,1 @@
+"""Validators: plugins that decide, batch by batch, which messages may land."""

@@ -1,0 +1,1 @@
+"""Storages that a root can lie on."""

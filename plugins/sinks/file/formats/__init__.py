@@ -1,0 +1,1 @@
+"""File formats: how rows become bytes, and bytes rows again."""

@@ -1,0 +1,54 @@
+# The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
+# and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once.
+
+PYTHON3 ?= python3
+JOBS = 2
+
+VENV = .venv
+PYTHON = $(VENV)/bin/python
+INSTALLED = $(VENV)/installed
+
+.PHONY: help setup demo test check format bench clean
+
+help:  ## list these targets
+	@echo 'make TARGET, one of:'
+	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' Makefile
+
+setup: $(INSTALLED)  ## make .venv, with StreamLake at .venv/bin/streamlake
+
+demo: $(INSTALLED)  ## start a real Kafka, land 150,000 orders, kill a worker, prove that nothing is missing or twice
+	@$(PYTHON) -m streamlake.engine.local.demo
+
+test: check  ## everything that has to pass: check, then all tests
+	@$(PYTHON) -m pytest -n $(JOBS)
+
+check: $(INSTALLED)  ## lint, format, types, and the rules of architecture and style; seconds, no server
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/mypy
+	@$(PYTHON) -m pytest -q tests/test_architecture.py tests/test_style.py
+
+format: $(INSTALLED)  ## rewrite the code as `check` wants it, where a tool can
+	@$(VENV)/bin/ruff check --fix-only
+	@$(VENV)/bin/ruff format
+
+bench: $(INSTALLED)  ## measure throughput, CPU, memory and start-up on this machine
+	@$(PYTHON) benchmarks/run.py
+
+clean:  ## remove what tools leave behind; .venv and the download cache stay
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo .coverage .coverage.*
+	@rm -rf *.egg-info
+	@find . -name $(VENV) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# Made last, so that a setup that was interrupted is done again. setuptools comes first and is the one that builds:
+# so the network is asked for nothing but the packages in constraints.txt.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON3) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and "StreamLake needs Python 3.11 or newer, \
+and $(PYTHON3) is %d.%d. With a newer one beside it: make setup PYTHON3=python3.12" % v[:2])'
+	@echo 'setup: installing into $(VENV), a minute or two the first time'
+	@$(PYTHON3) -m venv $(VENV) || { echo 'setup: $(PYTHON3) can not make a virtual environment;' \
+		'on Debian and Ubuntu its part for that is the package python3-venv' >&2; exit 1; }
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,dev]'
+	@touch $(INSTALLED)
+	@echo 'setup: done, try $(VENV)/bin/streamlake --help'

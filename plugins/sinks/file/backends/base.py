@@ -1,0 +1,137 @@
+"""What the sink asks of a storage: one small class per backend, each run through the same conformance suite."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol, Self
+
+from streamlake.engine.contracts import Beat, FileEntry
+from streamlake.engine.errors import StorageError
+
+Wait = Callable[[float], None]
+"""Waits for some seconds and tells the supervisor meanwhile that the main loop is alive."""
+
+
+class OutcomeUnknownError(StorageError):
+    """No answer came: it was done, was not, or will be done later. Only reading back tells (DESIGN §5.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the storage says of a file that it holds."""
+
+    bytes: int
+    crc32c: str  # 8 hexadecimal digits
+
+
+class Staging(Protocol):
+    """One payload on its way to a staged path. Without `seal`, leaving the `with` drops it."""
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Add to the payload; the number of bytes added."""
+
+    def seal(self) -> None:
+        """Make the whole payload durable under its path, in one write where the storage has no appending."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+
+class Backend(Protocol):
+    """A root. All paths are relative to it, made by `layout`; folders need not exist before they are written to.
+
+    Every call raises StorageError when the storage refuses, OutcomeUnknownError when no answer came. What returned
+    is durable. Reading calls see all that any writer finished before (no listing cache).
+    """
+
+    one_process: bool
+    """True when the root lives in this process's memory."""
+
+    def check(self) -> None:
+        """Refuse a root on which exclusive creation does not hold. Raises ConfigError."""
+
+    def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:
+        """Create `path` with `data`, whole or not at all, if nothing stands there; False when something does.
+
+        Of any number of racing writers on any number of hosts exactly one gets True. `stage` is a folder for
+        temporary files; what a crash leaves there is collected with it.
+        """
+
+    def create(self, path: str) -> Staging:
+        """Start a payload for `path`, a name that was never used before."""
+
+    def publish(self, file: FileEntry) -> bool:
+        """Give the staged file its final name; can be repeated, also by several writers at once.
+
+        True when the final name holds the bytes `file` describes, False when neither name exists. Raises
+        StorageError when other bytes stand under the final name.
+        """
+
+    def read(self, path: str) -> bytes | None:
+        """The whole content; None when nothing stands there."""
+
+    def open(self, path: str) -> BinaryIO | None:
+        """A seekable reader of a file that is never written again; None when nothing stands there."""
+
+    def stored(self, path: str) -> Stored | None:
+        """Size and checksum as the storage has them; None when nothing stands there."""
+
+    def list(self, folder: str) -> list[str]:
+        """The names directly below `folder`, ascending; none when there is no such folder."""
+
+    def walk(self, folder: str) -> Iterator[str]:
+        """The paths of all files below `folder`, in no particular order."""
+
+    def delete(self, path: str) -> None:
+        """Remove a file; fine when it is gone."""
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove a folder if it is empty; nothing where storages have no folders."""
+
+    def sync(self, path: str) -> None:
+        """Make durable that `path` exists, whoever created it."""
+
+
+PUT_ATTEMPTS = 6
+
+
+def put_settled(backend: Backend, path: str, data: bytes, *, stage: str, wait: Wait) -> bytes:
+    """Put `data` at `path` unless something stands there; the bytes that stand there now.
+
+    Unknown is not failed: without a clear answer the path is read back. Equal bytes are ours, other bytes another
+    writer's; when it is absent the *same* bytes are tried again, for a put that is still on its way may yet land.
+    Nothing is ever deleted. Raises StorageError when no answer comes: then the outcome is still unknown, and whoever
+    writes to this path next finds out.
+    """
+    for attempt in range(PUT_ATTEMPTS):
+        try:
+            if backend.put_if_absent(path, data, stage=stage):
+                return data
+            standing = backend.read(path)
+        except OutcomeUnknownError:
+            standing = _read_back(backend, path)
+        if standing is not None:
+            return standing
+        wait(min(0.1 * 2**attempt, 5.0))
+    raise StorageError(f"the storage gave no answer for {path} in {PUT_ATTEMPTS} attempts; it may hold it or not")
+
+
+def _read_back(backend: Backend, path: str) -> bytes | None:
+    """What stands at `path`; None also when this, too, gets no answer."""
+    try:
+        return backend.read(path)
+    except OutcomeUnknownError:
+        return None
+
+
+def waiting(beat: Beat) -> Wait:
+    """A wait in slices of half a second with a `beat` before each."""
+
+    def wait(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            beat()
+            time.sleep(min(left, 0.5))
+
+    return wait

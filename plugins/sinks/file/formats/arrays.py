@@ -1,0 +1,57 @@
+"""The columns of a batch as Arrow arrays, built list by list and never row by row."""
+
+from collections.abc import Sequence
+from itertools import accumulate, chain
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from streamlake.engine.contracts import Header
+
+Column: TypeAlias = "pa.Array[Any]"
+"""An Arrow array of whatever type its maker says."""
+
+HEADER = pa.struct([pa.field("name", pa.string(), nullable=False), pa.field("value", pa.binary())])
+HEADERS = pa.list_(HEADER)
+
+_name_of = itemgetter(0)
+_value_of = itemgetter(1)
+
+
+def binary(items: Sequence[bytes | None]) -> pa.BinaryArray:
+    """Bytes as they are; None is null."""
+    return pa.array(items, pa.binary())
+
+
+def integers(items: Sequence[int]) -> pa.Int64Array:
+    """Offsets or milliseconds."""
+    return pa.array(items, pa.int64())
+
+
+def timestamps(milliseconds: Sequence[int], types: Sequence[int]) -> Column:
+    """Milliseconds since 1970; null where a record has none (type 0)."""
+    if 0 not in types:
+        return integers(milliseconds)
+    stamped = zip(milliseconds, types, strict=True)
+    return pa.array([ms if kind else None for ms, kind in stamped], pa.int64())
+
+
+def headers(items: Sequence[Sequence[Header] | None]) -> Column:
+    """Name and value of each header in order; null for a record without any."""
+    if not any(items):
+        return pa.nulls(len(items), HEADERS)
+    flat, offsets = flat_headers(items)
+    pairs = pa.StructArray.from_arrays(
+        [pa.array(list(map(_name_of, flat)), pa.string()), binary(list(map(_value_of, flat)))], fields=list(HEADER)
+    )
+    return pa.ListArray.from_arrays(offsets, pairs, type=HEADERS)
+
+
+def flat_headers(items: Sequence[Sequence[Header] | None]) -> tuple[list[Header], pa.Int32Array]:
+    """All headers in one list, and where each record's begin; a null begin marks a record without any."""
+    some = [item or () for item in items]
+    flat = list(chain.from_iterable(some))
+    begins = accumulate(map(len, some), initial=0)
+    offsets = [begin if item else None for begin, item in zip(begins, some, strict=False)]
+    return flat, pa.array([*offsets, len(flat)], pa.int32())

@@ -1,0 +1,130 @@
+"""What a file format does: encode a batch of accepted rows or of dead letters, and read either back."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import BinaryIO, Literal, Protocol, cast
+
+import pyarrow as pa
+
+from streamlake.engine.contracts import Batch, DeadLetter, FileEntry, OffsetRange, PayloadKind
+from streamlake.engine.errors import ConfigError
+
+Columns = Literal["envelope", "typed", "value"]
+COLUMNS: tuple[Columns, ...] = ("envelope", "typed", "value")
+
+SLICE_BYTES_MAX = 32 * 2**20
+SLICE_ROWS_MAX = 1_000_000
+
+
+class Out(Protocol):
+    """Where encoded bytes go."""
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        """Take all of `data`."""
+
+
+OWN_COLUMNS = ("_partition", "_offset", "_timestamp", "_timestamp_type", "_key", "_headers")
+
+TIMESTAMP_TYPES = ("NoTimestampType", "CreateTime", "LogAppendTime")
+"""Kafka's names (org.apache.kafka.common.record.TimestampType) for librdkafka's 0, 1 and 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The accepted messages of one file, and the validator's columns for them where rows are `typed`."""
+
+    batch: Batch
+    payload: PayloadKind
+    columns: pa.Table | None = None
+
+    def slices(self, bytes_max: int) -> "Iterator[Rows]":
+        """The rows in consecutive parts with payloads of up to `bytes_max`, at least one row each."""
+        batch = self.batch
+        values = [value or b"" for value in batch.values] if None in batch.values else batch.values
+        ends = list(accumulate(map(len, cast("Sequence[bytes]", values))))
+        first = 0
+        while first < len(batch):
+            taken = ends[first - 1] if first else 0
+            last = min(max(bisect_right(ends, taken + bytes_max), first + 1), first + SLICE_ROWS_MAX)
+            yield self._slice(first, last)
+            first = last
+
+    def take(self, indices: Sequence[int]) -> "Rows":
+        """The rows at `indices`, ascending."""
+        columns = None if self.columns is None else self.columns.take(pa.array(indices, pa.int64()))
+        return Rows(self.batch.take(indices), self.payload, columns)
+
+    def _slice(self, first: int, last: int) -> "Rows":
+        if (first, last) == (0, len(self.batch)):
+            return self
+        batch, part = self.batch, slice(first, last)
+        cut = Batch(
+            batch.source,
+            batch.range,
+            batch.leader_epoch,
+            batch.offsets[part],
+            batch.timestamps_ms[part],
+            batch.timestamp_types[part],
+            batch.keys[part],
+            batch.values[part],
+            batch.headers[part],
+        )
+        return Rows(cut, self.payload, None if self.columns is None else self.columns.slice(first, last - first))
+
+
+def typed_columns(rows: Rows) -> pa.Table:
+    """The validator's columns. Raises ConfigError where one has a name of our own."""
+    assert rows.columns is not None, "typed rows need the validator's columns"
+    assert rows.columns.num_rows == len(rows.batch), "one row of columns for each accepted message"
+    taken = sorted(set(OWN_COLUMNS).intersection(rows.columns.column_names))
+    if taken:
+        raise ConfigError(f"sink.columns typed: the model's {', '.join(taken)} is a name of StreamLake's own columns")
+    return rows.columns
+
+
+def rows_of_letters(letters: Sequence[DeadLetter]) -> Rows:
+    """Dead letters as rows of the envelope, in their order."""
+    first, last = letters[0], letters[-1]
+    batch = Batch(
+        source=first.source,
+        range=OffsetRange(first.offset, last.offset + 1),
+        leader_epoch=None,
+        offsets=[letter.offset for letter in letters],
+        timestamps_ms=[letter.timestamp_ms for letter in letters],
+        timestamp_types=[letter.timestamp_type for letter in letters],
+        keys=[letter.key for letter in letters],
+        values=[letter.value for letter in letters],
+        headers=[letter.headers or None for letter in letters],
+    )
+    return Rows(batch, "bytes")
+
+
+class Format(Protocol):
+    """One file format with its options. Encoding is pure: rows and `about` alone decide the bytes."""
+
+    name: str
+    suffix: str
+
+    def write(self, out: Out, rows: Rows, about: Mapping[str, str]) -> None:
+        """Encode accepted rows; `about` goes into the file where the format has a place for it."""
+
+    def write_dead(self, out: Out, letters: Sequence[DeadLetter], about: Mapping[str, str]) -> None:
+        """Encode dead letters: the envelope, with the value as it was, and why each was refused."""
+
+
+class Reading(Protocol):
+    """The reading side of a format. `file` says what the rows are. Raises FileDamagedError."""
+
+    def offsets(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
+        """The offset of each row; None where rows carry none."""
+
+    def rows(self, stored: BinaryIO, file: FileEntry) -> int:
+        """How many rows there are."""
+
+    def values(self, stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
+        """The payload of each row; not for typed columns."""
+
+    def dead_letters(self, stored: BinaryIO, file: FileEntry, topic: str) -> Iterator[DeadLetter]:
+        """The letters of a dead file of `topic`."""

@@ -1,0 +1,131 @@
+"""JSON lines, read back: offsets by one regular expression over blocks of lines, payloads as they were spliced in."""
+
+import re
+import zlib
+from base64 import b64decode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from gzip import GzipFile
+from typing import Any, BinaryIO, cast
+
+import orjson
+import pyarrow as pa
+import zstandard
+
+from streamlake.engine.contracts import DeadLetter, FileEntry, TopicPartition
+from streamlake.engine.errors import FileDamagedError
+from streamlake.plugins.sinks.file.formats.base import TIMESTAMP_TYPES
+
+BLOCK_BYTES = 4 * 2**20
+
+_OFFSET = re.compile(rb'\{"_partition":\d+,"_offset":(\d+),.*\n')
+
+# Quotes inside of JSON strings are escaped, so none of these can begin within a key or a header.
+_BEFORE_VALUE = re.compile(
+    rb'\{"_partition":\d+,"_offset":\d+,"_timestamp":(?:-?\d+|null),"_timestamp_type":"\w+","_key":'
+    rb'(?:null|\{"base64":"[^"]*"\}|"(?:[^"\\]|\\.)*"),"_headers":(?:null|\[.*?\}\]),"value":'
+)
+
+
+class JsonlReading:
+    """Reads what JsonlFormat wrote; the name's ending tells the compression, `file` what a line is."""
+
+    def offsets(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
+        """The `_offset` of each line."""
+        if file.columns == "value":
+            return None
+        with _damage(file):
+            blocks = map(_offsets_in, _blocks(stored, file))
+            return pa.concat_arrays([_NO_OFFSETS, *blocks])
+
+    def rows(self, stored: BinaryIO, file: FileEntry) -> int:
+        """How many lines there are."""
+        with _damage(file):
+            return sum(block.count(b"\n") for block in _blocks(stored, file))
+
+    def values(self, stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
+        """The payload of each line."""
+        with _damage(file):
+            for block in _blocks(stored, file):
+                for line in block.split(b"\n")[:-1]:
+                    text = line if file.columns == "value" else _spliced(line)
+                    yield text if file.payload == "json" else _bytes(orjson.loads(text)) or b""
+
+    def dead_letters(self, stored: BinaryIO, file: FileEntry, topic: str) -> Iterator[DeadLetter]:
+        """Each line as a letter."""
+        with _damage(file):
+            for block in _blocks(stored, file):
+                for line in block.splitlines():
+                    yield _letter(orjson.loads(line), topic)
+
+
+_NO_OFFSETS = pa.array([], pa.int64())
+
+
+def _offsets_in(block: bytes) -> pa.Int64Array:
+    found = _OFFSET.findall(block)
+    if len(found) != block.count(b"\n"):
+        raise ValueError("a line does not begin with partition and offset")
+    return cast("pa.Int64Array", pa.array(found, pa.binary()).cast(pa.string()).cast(pa.int64()))
+
+
+def _spliced(line: bytes) -> bytes:
+    match = _BEFORE_VALUE.match(line)
+    if match is None or not line.endswith(b"}"):
+        raise ValueError("a line is no envelope")
+    return line[match.end() : -1]
+
+
+def _bytes(value: Any) -> bytes | None:
+    """The bytes that `jsontext.string` wrote as this."""
+    if isinstance(value, str):
+        return value.encode()
+    return None if value is None else b64decode(value["base64"], validate=True)
+
+
+def _letter(row: dict[str, Any], topic: str) -> DeadLetter:
+    return DeadLetter(
+        source=TopicPartition(topic, row["_partition"]),
+        offset=row["_offset"],
+        timestamp_ms=-1 if row["_timestamp"] is None else row["_timestamp"],
+        timestamp_type=TIMESTAMP_TYPES.index(row["_timestamp_type"]),
+        key=_bytes(row["_key"]),
+        value=_bytes(row["value"]),
+        headers=tuple((header["name"], _bytes(header["value"])) for header in row["_headers"] or ()),
+        reason=row["reason"],
+        field=row["field"],
+        message=row["message"],
+        attempt=row["attempt"],
+        first_failed_at_ms=row["first_failed_at"],
+    )
+
+
+def _blocks(stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
+    """The decompressed content in blocks of whole lines."""
+    stream, rest = _decompressed(stored, file), b""
+    while content := stream.read(BLOCK_BYTES):
+        whole, line_break, begun = content.rpartition(b"\n")
+        if line_break:
+            yield rest + whole + line_break
+            rest = begun
+        else:
+            rest += begun
+    if rest:
+        raise ValueError("it ends within a line")
+
+
+def _decompressed(stored: BinaryIO, file: FileEntry) -> BinaryIO:
+    if file.final.endswith(".gz"):
+        return cast("BinaryIO", GzipFile(fileobj=stored))
+    if file.final.endswith(".zst"):
+        return cast("BinaryIO", zstandard.ZstdDecompressor().stream_reader(stored))
+    return stored
+
+
+@contextmanager
+def _damage(file: FileEntry) -> Iterator[None]:
+    """What reading a file can raise, as FileDamagedError."""
+    try:
+        yield
+    except (zstandard.ZstdError, zlib.error, EOFError, OSError, KeyError, TypeError, ValueError) as error:
+        raise FileDamagedError(f"{file.final} can't be read as JSON lines: {error}") from error

@@ -1,0 +1,261 @@
+"""The sink's end of one partition: the commit protocol of DESIGN §5, step by step."""
+
+import logging
+import uuid
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from streamlake.engine.contracts import (
+    Batch,
+    CommitRecord,
+    DeadLetter,
+    Entry,
+    EntryKind,
+    FileEntry,
+    Head,
+    OffsetRange,
+    PartitionJob,
+    Recovered,
+    Verdict,
+    ranges_of,
+)
+from streamlake.engine.errors import FencedError
+from streamlake.engine.failpoints import failpoint
+from streamlake.plugins.sinks.file import layout, partitioning
+from streamlake.plugins.sinks.file.backends.base import Backend, Wait, waiting
+from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, VERSION
+from streamlake.plugins.sinks.file.formats.registry import reading_of
+from streamlake.plugins.sinks.file.ledger import PartitionLedger
+from streamlake.plugins.sinks.file.options import FileSinkOptions
+from streamlake.plugins.sinks.file.staging import Stager
+
+log = logging.getLogger(__name__)
+
+CLAIM_ATTEMPTS = 3
+
+
+def utc_now() -> datetime:
+    """The wall clock; nothing but file names and `committed_at` depends on it."""
+    return datetime.now(UTC)
+
+
+def new_uuid() -> str:
+    """A name that nobody had before."""
+    return str(uuid.uuid4())
+
+
+class FilePartitionSink:
+    """One writer of one partition (`streamlake.engine.contracts.PartitionSink`).
+
+    The steps, numbered again at their lines:
+
+    1. claim: free space, make the head durable, append a claim with the next epoch. From then on the slot that an
+       older writer expects is taken, and nothing of it can be committed any more.
+    2. roll forward: publish the files of the last data entry; its owner may have died before it did.
+    3. collect: delete what older epochs staged. They can't commit, and after 2 none of it is needed.
+    4. work: stage (invisible), commit (append: **the** commit point), publish (final names), again and again.
+       Nothing is appended before everything of the entry before it is published.
+    5. close: all is published and sent, so the next owner need not look at it again.
+
+    After a claim at slot k the only legal next slot is k+1: the tail is never read again. An error ends the writer.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        job: PartitionJob,
+        options: FileSinkOptions,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        new_id: Callable[[], str] = new_uuid,
+        wait: Wait | None = None,
+    ) -> None:
+        self._backend = backend
+        self._job = job
+        self._now = now
+        self._wait = wait or waiting(job.beat)
+        self._writer = new_id()
+        self._ledger = PartitionLedger(backend, job.run, job.source)
+        self._stager = Stager(backend, job, options, now=now, new_id=new_id)
+        self._held: Entry | None = None  # what we appended last; None before the claim and after a failed append
+        self._unpublished: Sequence[FileEntry] = ()
+        self.missing_files = 0
+        """Committed files found under neither of their names; `prove` reports them."""
+
+    def head(self) -> Head:
+        """How far this partition is; reads only. Raises LedgerDamagedError."""
+        return self._ledger.head(self._job.start)
+
+    def claim(self, head: Head) -> Recovered:
+        """Take the partition at `head` and finish what its last owner began. Raises FencedError, StorageError."""
+        # 1. Claim.
+        head, unfinished = self._take(head)
+        failpoint("after_claim")
+
+        # 2. Roll forward.
+        self._publish_files(unfinished)
+        failpoint("after_roll_forward")
+
+        # 3. Collect.
+        self._drop_staged(before_epoch=self._holding().epoch)
+        failpoint("after_collect")
+        letters = [letter for file in unfinished if file.kind == "dead" for letter in self._letters(file)]
+        return Recovered(head.next, head.leader_epoch, letters)
+
+    def skip_to(self, next_offset: int, reason: str) -> None:
+        """Append a `gap` entry: the offsets up to `next_offset` are lost to us; all of them count as holes."""
+        lost = OffsetRange(self._holding().next, next_offset)
+        self._append("gap", replace(self._nothing(lost.next, None), range=lost, holes=(lost,)), reason)
+
+    def fits(self, batch: Batch) -> int:
+        """How many of the first messages of `batch` one entry can take without too many files."""
+        return partitioning.fitting(batch, self._stager.options.partition_by)
+
+    def stage(self, batch: Batch, verdict: Verdict, dead: Sequence[DeadLetter]) -> CommitRecord:
+        """Write the accepted and the refused as invisible, durable, verified files."""
+        # 4a. Stage. The entry before may still be waiting to be published meanwhile.
+        assert len(dead) == len(verdict.refused), "one dead letter for each refusal"
+        files = self._stager.stage(batch, verdict, dead, self._holding().epoch)
+        refused, skipped = len(verdict.refused), len(verdict.skipped)
+        return CommitRecord(
+            source=batch.source,
+            range=batch.range,
+            leader_epoch=batch.leader_epoch,
+            read=len(batch),
+            landed=len(batch) - refused - skipped,
+            refused=refused,
+            holes=batch.holes(),
+            skipped_offsets=ranges_of(batch.offsets[index] for index in verdict.skipped),
+            files=files,
+        )
+
+    def commit(self, record: CommitRecord) -> Entry:
+        """Append the ledger entry: **the** commit point. Raises FencedError, StorageError."""
+        # 4b. Commit.
+        assert record.range, "a batch over no offsets is not committed"
+        entry = self._append("data", record)
+        self._unpublished = record.files
+        return entry
+
+    def publish(self, record: CommitRecord) -> None:
+        """Rename the committed files to their final names; can be repeated."""
+        # 4c. Publish.
+        assert record.range.next == self._holding().next, "only what was committed is published"
+        self._publish_files(record.files)
+        self._unpublished = ()
+
+    def close(self) -> None:
+        """Append a `close` entry; nothing when just claimed, for then there is nothing to say."""
+        # 5. Close.
+        held = self._holding()
+        if held.kind not in {"claim", "close"}:
+            self._append("close", self._nothing(held.next, held.leader_epoch))
+
+    def _take(self, head: Head) -> tuple[Head, Sequence[FileEntry]]:
+        """Append the claim; the head it stands on, and the files of the last data entry that may be unpublished.
+
+        A head that is stale by now costs a lost claim and no more: then look again. Once the claim stands, never.
+        """
+        for attempts_left in reversed(range(CLAIM_ATTEMPTS)):
+            last = self._ledger.unfinished(head)
+            files = last.files if last else ()
+            epoch = head.last.epoch if head.last else 0
+            # A full disk could not take the claim. The head's own epoch may still commit what it staged, and what
+            # the last data entry names is published by whoever gets the claim, which need not be us.
+            self._drop_staged(before_epoch=epoch, keep={file.staged for file in files})
+            # Its writer may have died before its fsync: a power cut would take back what we build on.
+            self._ledger.make_durable(head)
+            try:
+                self._put(head.last, epoch + 1, "claim", self._nothing(head.next, head.leader_epoch))
+            except FencedError:
+                if not attempts_left:
+                    raise
+                head = self.head()
+            else:
+                return head, files
+        raise AssertionError("unreachable")
+
+    def _append(self, kind: EntryKind, record: CommitRecord, reason: str = "") -> Entry:
+        """Append after our own last entry, in our epoch: the tail is never read again."""
+        held = self._holding()
+        assert not self._unpublished, "nothing is appended before all of the entry before is published"
+        assert held.kind != "close", "nothing but another claim follows a close"
+        assert record.range.first == held.next, f"{record.range} does not begin at the ledger's {held.next}"
+        return self._put(held, held.epoch, kind, record, reason)
+
+    def _put(self, before: Entry | None, epoch: int, kind: EntryKind, record: CommitRecord, reason: str = "") -> Entry:
+        """Put an entry into the slot after `before`; while this is unsettled, and after an error, we hold nothing."""
+        self._held = None
+        self._held = self._ledger.append(self._entry(before, epoch, kind, record, reason), self._wait)
+        return self._held
+
+    def _entry(self, before: Entry | None, epoch: int, kind: EntryKind, record: CommitRecord, reason: str) -> Entry:
+        job, options = self._job, self._stager.options
+        return Entry(
+            version=VERSION,
+            run=job.run,
+            topic=job.source.topic,
+            topic_id=job.topic_id,
+            partition=job.source.partition,
+            seq=before.seq + 1 if before else 0,
+            kind=kind,
+            epoch=epoch,
+            writer=self._writer,
+            previous_sha256=before.sha256 if before else FIRST_PREVIOUS,
+            first=record.range.first,
+            next=record.range.next,
+            leader_epoch=record.leader_epoch,
+            read=record.read,
+            landed=record.landed,
+            refused=record.refused,
+            skipped=record.skipped,
+            holes=tuple(record.holes),
+            skipped_offsets=tuple(record.skipped_offsets),
+            files=tuple(record.files),
+            format=options.format,
+            columns=options.columns,
+            validator=job.validator,
+            fingerprint=job.fingerprint,
+            committed_at=self._now().isoformat(timespec="milliseconds"),
+            reason=reason,
+        )
+
+    def _nothing(self, next_offset: int, leader_epoch: int | None) -> CommitRecord:
+        """What a claim or a close says of offsets: only where they stand."""
+        return CommitRecord(self._job.source, OffsetRange(next_offset, next_offset), leader_epoch, 0, 0, 0, (), (), ())
+
+    def _holding(self) -> Entry:
+        assert self._held is not None, "claim first; a writer whose append failed is at its end"
+        return self._held
+
+    def _publish_files(self, files: Sequence[FileEntry]) -> None:
+        """Give each file its final name. One that has neither name is said, counted, and left to `prove`."""
+        for index, file in enumerate(files):
+            if index:
+                failpoint("between_publish_files")
+            self._job.beat()
+            if not self._backend.publish(file):
+                self.missing_files += 1
+                log.warning("%s: committed, but neither %s nor %s is there", self._job.source, file.final, file.staged)
+
+    def _drop_staged(self, *, before_epoch: int, keep: Collection[str] = ()) -> None:
+        """Delete what epochs before `before_epoch` staged, except `keep`."""
+        folder = layout.stage_folder(self._job.run, self._job.source)
+        for name in self._backend.list(folder):
+            epoch = layout.number_of(name)
+            if epoch is None or epoch >= before_epoch:
+                continue
+            for path in [f"{folder}/{name}/{staged}" for staged in self._backend.list(f"{folder}/{name}")]:
+                self._job.beat()
+                if path not in keep:
+                    self._backend.delete(path)
+            self._backend.remove_folder(f"{folder}/{name}")
+
+    def _letters(self, file: FileEntry) -> Iterator[DeadLetter]:
+        """The letters of a published dead file; none when it is missing, which was said already."""
+        stored = self._backend.open(file.final)
+        if stored is None:
+            return
+        with stored:
+            yield from reading_of(file.final).dead_letters(stored, file, self._job.source.topic)

@@ -1,0 +1,111 @@
+"""The reading side of a root: what `prove`, `dead`, `status` and `gc` know of runs, ledgers and files."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from streamlake.engine.contracts import DeadLetter, Entry, FileEntry, FileFacts, Head, RunIdentity, TopicPartition
+from streamlake.engine.errors import FileDamagedError
+from streamlake.plugins.sinks.file import layout, runs
+from streamlake.plugins.sinks.file.backends.base import Backend
+from streamlake.plugins.sinks.file.formats.registry import reading_of
+from streamlake.plugins.sinks.file.ledger import PartitionLedger
+
+READ_BYTES = 2**20
+
+
+class FileLedger:
+    """All that was committed under one root (`streamlake.engine.contracts.Ledger`). Writes nothing."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def runs(self) -> Sequence[RunIdentity]:
+        """Every run of this root, oldest first. Raises LedgerDamagedError."""
+        return runs.all_of(self._backend)
+
+    def partitions(self, run: str) -> Sequence[TopicPartition]:
+        """The partitions that have a ledger in this run, ascending."""
+        folder = f"{layout.LEDGER}/{layout.checked_run(run)}"
+        return sorted(
+            TopicPartition(layout.topic_of(topic), int(partition))
+            for topic in self._backend.list(folder)
+            for partition in self._backend.list(f"{folder}/{topic}")
+            if partition.isdigit()
+        )
+
+    def head(self, run: str, source: TopicPartition) -> Head:
+        """The newest entry; for a ledger without any, the run's start (0 where it has none)."""
+        identity = runs.find(self._backend, run)
+        start = identity.start_of(source) if identity else None
+        return self._ledger(run, source).head(start or 0)
+
+    def entries(self, run: str, source: TopicPartition, first_seq: int = 0) -> Iterator[Entry]:
+        """Entries in order, each checked against the hash of the one before. Raises LedgerDamagedError."""
+        return self._ledger(run, source).entries(first_seq)
+
+    def inspect(self, file: FileEntry, *, checksum: bool) -> FileFacts | None:
+        """The file under its final name, else its staged one, else its final one again; None when it is gone.
+
+        Looked at three times, for an engine may be publishing it just now.
+        """
+        for path in (file.final, file.staged, file.final):
+            stored = self._backend.open(path)
+            if stored is not None:
+                with stored:
+                    sha256 = _sha256(stored) if checksum else None
+                    return FileFacts(path, path == file.final, stored.seek(0, 2), sha256)
+        return None
+
+    def offsets(self, file: FileEntry) -> pa.Int64Array | None:
+        """The `_offset` of each row in file order; None where rows carry none. Raises FileDamagedError."""
+        with self._open(file) as stored:
+            return reading_of(file.final).offsets(stored, file)
+
+    def rows(self, file: FileEntry) -> int:
+        """How many rows the file really has. Raises FileDamagedError."""
+        with self._open(file) as stored:
+            return reading_of(file.final).rows(stored, file)
+
+    def values(self, file: FileEntry) -> Iterator[bytes] | None:
+        """The payload of each row of a raw file in order; None where columns are typed. Raises FileDamagedError."""
+        return None if file.columns == "typed" else self._values(file)
+
+    def dead_letters(self, file: FileEntry) -> Iterator[DeadLetter]:
+        """The letters of a `dead` file in offset order. Raises FileDamagedError."""
+        topic = layout.topic_of(file.final.split("/")[1])
+        with self._open(file) as stored:
+            yield from reading_of(file.final).dead_letters(stored, file, topic)
+
+    def visible(self, topic: str) -> Iterator[str]:
+        """Every name that lies under `raw/<topic>` and `dead/<topic>`, whoever put it there."""
+        for kind in ("raw", "dead"):
+            yield from self._backend.walk(f"{kind}/{layout.topic_folder(topic)}")
+
+    def _ledger(self, run: str, source: TopicPartition) -> PartitionLedger:
+        return PartitionLedger(self._backend, run, source)
+
+    def _values(self, file: FileEntry) -> Iterator[bytes]:
+        with self._open(file) as stored:
+            yield from reading_of(file.final).values(stored, file)
+
+    @contextmanager
+    def _open(self, file: FileEntry) -> Iterator[BinaryIO]:
+        """The file under whichever name it has. Raises FileDamagedError when it is gone."""
+        for path in (file.final, file.staged, file.final):
+            stored = self._backend.open(path)
+            if stored is not None:
+                with stored:
+                    yield stored
+                return
+        raise FileDamagedError(f"{file.final} is gone, and so is its staged {file.staged}")
+
+
+def _sha256(stored: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := stored.read(READ_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,45 @@
+"""The file sink: a root, its runs, and the ends for its partitions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from streamlake.engine.contracts import PartitionJob, RunIdentity
+from streamlake.plugins.sinks.file import runs
+from streamlake.plugins.sinks.file.backends.base import Backend
+from streamlake.plugins.sinks.file.options import FileSinkOptions
+from streamlake.plugins.sinks.file.partition import FilePartitionSink
+from streamlake.plugins.sinks.file.reader import FileLedger
+
+
+class FileSink:
+    """One root on one backend (`streamlake.engine.contracts.Sink`). Holds no threads, no open files, no cache."""
+
+    def __init__(self, options: FileSinkOptions, backend: Backend) -> None:
+        self._options = options
+        self._backend = backend
+        self.one_process = backend.one_process
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object], *, base_dir: Path) -> Self:
+        """Make one from the YAML's `sink:` section. Raises ConfigError; touches no storage."""
+        parsed = FileSinkOptions.parse(options)
+        return cls(parsed, parsed.make_backend(base_dir))
+
+    def register_run(self, identity: RunIdentity) -> RunIdentity:
+        """Write who this run is, once; the identity that stands there. Raises ForeignRootError, ConfigError."""
+        self._backend.check()
+        return runs.register(self._backend, identity)
+
+    def find_run(self, run: str) -> RunIdentity | None:
+        """The identity that stands there, or None. Reads only."""
+        return runs.find(self._backend, run)
+
+    def partition(self, job: PartitionJob) -> FilePartitionSink:
+        """The end for one partition, with a writer of its own. Raises ConfigError."""
+        self._backend.check()
+        return FilePartitionSink(self._backend, job, self._options)
+
+    def ledger(self) -> FileLedger:
+        """The reading side of the whole root."""
+        return FileLedger(self._backend)

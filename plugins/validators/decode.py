@@ -1,0 +1,199 @@
+"""The JSON gate that every validator of JSON shares: one decided answer for all that RFC 8259 leaves open.
+
+The answers and their reasons are the table in `docs/validation.md`; `tests/validators/cases.py` holds them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, cast
+
+import orjson
+
+from streamlake.engine.contracts import ArrowColumns, Refusal, Verdict
+from streamlake.plugins.validators.scan import (
+    deeper_than,
+    has_long_integer,
+    may_overflow,
+    number_out_of_range,
+    outside_strings,
+)
+from streamlake.plugins.validators.wording import capped, message_of
+
+DECISIONS = 1
+"""Goes up whenever a row of the table in docs/validation.md changes; a part of every fingerprint."""
+
+DEPTH_MAX_DEFAULT = 64
+DEPTH_MAX_LIMIT = 200  # pydantic's own JSON parser ends at 201 levels; beyond, validators would disagree
+
+TopLevel = Literal["object", "any"]
+T = TypeVar("T")
+Failure = TypeVar("Failure", bound=Exception)
+
+_PIECE_ROWS = 512
+_PIECE_BYTES = 1 << 20
+_DIGITS_AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
+_OPENERS_AS_ONE = bytes.maketrans(b"{", b"[")
+_NO_OPENERS = bytes(byte for byte in range(256) if byte not in b"\0[{")
+_JSON_BLANKS = b" \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What the gate let through before parsing: `values[i]` is the payload of the batch's message `indices[i]`.
+
+    `refused` is of the whole batch, by index, and grows while the rest is parsed and validated.
+    """
+
+    refused: dict[int, Refusal]
+    indices: Sequence[int]
+    values: Sequence[bytes]
+
+    def pieces(self) -> Iterator["Admitted"]:
+        """The same in pieces of bounded size, for who keeps the parsed documents for a while."""
+        for first, piece in pieces_of(self.values):
+            yield Admitted(self.refused, self.indices[first : first + len(piece)], cast("Sequence[bytes]", piece))
+
+    def verdict(self, columns: ArrowColumns | None = None) -> Verdict:
+        """The verdict over the batch once everything is decided."""
+        return Verdict([self.refused[index] for index in sorted(self.refused)], columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Decides whether payloads are JSON that means the same to every reader.
+
+    `admit` looks at a whole batch by a few C calls and refuses what orjson would let pass; what it admits still has
+    to be parsed by orjson, whose errors `refusal` explains. Both together decide exactly as `refusal` alone does,
+    payload by payload (held by a property test).
+    """
+
+    depth_max: int = DEPTH_MAX_DEFAULT
+    top_level: TopLevel = "object"
+
+    def refusal(self, index: int, payload: bytes | None) -> Refusal | None:
+        """Why the payload of message `index` is refused, or None: the exact answer, for one payload."""
+        if payload is None:
+            return Refusal(index, "tombstone", "there is no payload (a tombstone)")
+        try:
+            document = orjson.loads(payload)
+        except orjson.JSONDecodeError as error:
+            return self._undecodable(index, payload, error)
+        outside = outside_strings(payload)
+        if deeper_than(outside, self.depth_max):
+            return Refusal(index, "malformed", f"nested deeper than {self.depth_max} levels (`depth_max`)")
+        if has_long_integer(outside):
+            return _unholdable(index, number_out_of_range(payload) or (None, "an integer"))
+        if self.top_level == "object" and not isinstance(document, dict):
+            return Refusal(index, "invalid", f"the top level is {_kind(document)}, not an object (`top_level`)")
+        return None
+
+    def admit(self, values: Sequence[bytes | None]) -> Admitted:
+        """Refuse what orjson would let pass; all else may be parsed. About 0.5 CPU µs for a payload of 240 bytes."""
+        refused: dict[int, Refusal] = {}
+        for first, piece in pieces_of(values):
+            if not self._plain(piece):
+                doubtful = (index for index, value in enumerate(piece, first) if self._suspect(value))
+                for index in doubtful:
+                    refusal = self.refusal(index, values[index])
+                    if refusal is not None:
+                        refused[index] = refusal
+        if not refused:
+            return Admitted(refused, range(len(values)), cast("Sequence[bytes]", values))
+        indices = [index for index in range(len(values)) if index not in refused]
+        return Admitted(refused, indices, cast("Sequence[bytes]", [values[index] for index in indices]))
+
+    def parse(self, admitted: Admitted, *calls: Callable[[Any], Any]) -> list[Any]:
+        """What the chain of `calls` makes of each admitted document; without any, the documents themselves.
+
+        None stands for what orjson refuses (it is in `admitted.refused` then). Only the results are kept: the
+        documents of a batch would be many times its bytes, and memory that is used again at once costs half.
+        """
+
+        def refuse(position: int, error: orjson.JSONDecodeError) -> None:
+            self.refuse(admitted, position, error)
+
+        results: Iterator[Any] = map(orjson.loads, admitted.values)
+        for call in calls:
+            results = map(call, results)
+        return drain(results, refuse, orjson.JSONDecodeError)
+
+    def refuse(self, admitted: Admitted, position: int, error: orjson.JSONDecodeError) -> None:
+        """Refuse the admitted payload at `position`, of which orjson said `error`."""
+        index = admitted.indices[position]
+        admitted.refused[index] = self._undecodable(index, admitted.values[position], error)
+
+    def _plain(self, piece: Sequence[bytes | None]) -> bool:
+        """Whether no payload of the piece can hold a doubt; a cheap look at all of them at once."""
+        if self.top_level == "object" and [value and value[:1] for value in piece].count(b"{") != len(piece):
+            return False
+        try:
+            # NUL between payloads, which no JSON text may hold, so that no run of digits or brackets spans two of them.
+            joined = b"\0".join(cast("Sequence[bytes]", piece))
+        except TypeError:  # a tombstone; to look for one beforehand costs more than all the rest
+            return False
+        digits = joined.translate(_DIGITS_AS_ZERO)
+        if b"0" * 20 in digits or b"-" + b"0" * 19 in digits:
+            return False
+        return b"[" * (self.depth_max + 1) not in joined.translate(_OPENERS_AS_ONE, _NO_OPENERS)
+
+    def _suspect(self, payload: bytes | None) -> bool:
+        """Whether `refusal` has to look. It says no to most malformed ones: parsing finds those."""
+        if payload is None:
+            return True
+        if self.top_level == "object" and not payload.lstrip(_JSON_BLANKS).startswith(b"{"):
+            return True
+        if self._plain((payload,)):
+            return False
+        outside = outside_strings(payload)
+        return has_long_integer(outside) or deeper_than(outside, self.depth_max)
+
+    def _undecodable(self, index: int, payload: bytes, error: orjson.JSONDecodeError) -> Refusal:
+        """What orjson refused: not JSON, or JSON with a number that is larger than any double."""
+        if not payload:
+            return Refusal(index, "malformed", "the payload is empty")
+        if may_overflow(payload) and not deeper_than(outside_strings(payload), self.depth_max):
+            number = number_out_of_range(payload)
+            if number is not None:
+                return _unholdable(index, number)
+        return Refusal(index, "malformed", message_of(f"not JSON: {error}"))
+
+
+def drain(
+    results: Iterator[T], failed: Callable[[int, Failure], T], catch: type[Failure] | tuple[type[Failure], ...]
+) -> list[T]:
+    """All `results` of a chain of C-level `map`s; where one raises `catch`, `failed(position, error)` stands in.
+
+    A `map` that raised goes on with its next item, and `list.extend` keeps what it got before the error: so only a
+    record that fails costs a step of Python.
+    """
+    collected: list[T] = []
+    while True:
+        try:
+            collected.extend(results)
+        except catch as error:
+            collected.append(failed(len(collected), error))
+        else:
+            return collected
+
+
+def pieces_of(values: Sequence[bytes | None]) -> Iterator[tuple[int, Sequence[bytes | None]]]:
+    """`values` in runs of at most 512 and about 1 MiB, each with its first index: bounds what is joined or parsed."""
+    first = 0
+    while first < len(values):
+        piece = values[first : first + _PIECE_ROWS]
+        size = sum(len(value or b"") for value in piece)
+        if size > _PIECE_BYTES:
+            piece = piece[: max(1, len(piece) * _PIECE_BYTES // size)]
+        yield first, piece
+        first += len(piece)
+
+
+def _unholdable(index: int, number: tuple[str | None, str]) -> Refusal:
+    field, text = number
+    message = f"{field or 'the record'} is {capped(text, 60)}, a number that no 64-bit type holds"
+    return Refusal(index, "invalid", message_of(message), field)
+
+
+def _kind(document: object) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(document), "a number")

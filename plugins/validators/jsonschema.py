@@ -1,0 +1,170 @@
+"""The validator `jsonschema`: the payload fits a JSON Schema (draft 2020-12, formats asserted)."""
+
+from collections.abc import Iterator, Mapping
+from itertools import compress
+from pathlib import Path
+from typing import Any, Literal, NoReturn, Self
+
+import jsonschema_rs
+import orjson
+import pydantic
+
+from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
+from streamlake.engine.errors import ConfigError
+from streamlake.plugins.validators.arrow_types import Column, columns_of
+from streamlake.plugins.validators.columns import TableBuilder
+from streamlake.plugins.validators.decode import Admitted, Gate
+from streamlake.plugins.validators.fingerprint import fingerprint_of
+from streamlake.plugins.validators.options import GateOptions, read_options
+from streamlake.plugins.validators.wording import message_of, pointer_of, shown
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+JsonObject = dict[str, Any]
+
+
+class JsonSchemaOptions(GateOptions):
+    """The options of `jsonschema`."""
+
+    schema_: str | JsonObject = pydantic.Field(alias="schema", description="path of a JSON file, or the schema itself")
+    unknown_formats: Literal["refuse", "ignore"] = pydantic.Field(
+        "refuse", description="what becomes of a `format` that this validator can't check"
+    )
+
+
+class JsonSchemaValidator:
+    """Accepts what the gate lets through and the schema allows; details are asked for the refused ones alone."""
+
+    payload: PayloadKind = "json"
+
+    def __init__(
+        self, schema: JsonObject, gate: Gate, *, origin: str, ignore_unknown_formats: bool, columns: bool
+    ) -> None:
+        """`origin` names the schema in errors. Raises ConfigError when it can't be used."""
+        self._gate = gate
+        self._validator = _compiled(schema, origin, ignore_unknown_formats=ignore_unknown_formats)
+        self._columns: tuple[Column, ...] | None = columns_of(schema, origin) if columns else None
+        decides = {
+            "gate": repr(gate),
+            "schema": schema,
+            "ignore_unknown_formats": ignore_unknown_formats,
+            "columns": columns,
+        }
+        self.fingerprint = fingerprint_of(
+            "jsonschema", decides, ["orjson", "jsonschema_rs", *(["pyarrow"] if columns else [])]
+        )
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object], *, columns: bool, base_dir: Path) -> Self:
+        """Make one from `schema` (a path relative to `base_dir`, or the schema itself) and the gate's options.
+
+        Raises ConfigError on a bad option, an unreadable file, a bad schema or a `$ref` that leaves the schema.
+        """
+        read = read_options(JsonSchemaOptions, options, "jsonschema")
+        if isinstance(read.schema_, str):
+            path = base_dir / read.schema_
+            schema, origin = _read(path), str(path)
+        else:
+            schema, origin = read.schema_, "validator.schema"
+        ignore = read.unknown_formats == "ignore"
+        return cls(schema, read.gate(), origin=origin, ignore_unknown_formats=ignore, columns=columns)
+
+    def validate(self, batch: Batch) -> Verdict:
+        """Refuse what is not JSON and what the schema does not allow, each with its first broken rule."""
+        admitted = self._gate.admit(batch.values)
+        if self._columns is not None:
+            return self._validate_typed(admitted, TableBuilder(self._columns))
+        allowed = self._gate.parse(admitted, self._validator.is_valid)
+        if False in allowed:
+            for index, value in compress(zip(admitted.indices, admitted.values, strict=True), _denied(allowed)):
+                admitted.refused[index] = self._refusal(index, orjson.loads(value))
+        return admitted.verdict()
+
+    def _validate_typed(self, admitted: Admitted, builder: TableBuilder) -> Verdict:
+        for piece in admitted.pieces():
+            parsed = self._gate.parse(piece)
+            decoded = [index not in admitted.refused for index in piece.indices]
+            indices, documents = list(compress(piece.indices, decoded)), list(compress(parsed, decoded))
+            allowed = list(map(self._validator.is_valid, documents))
+            for index, document in compress(zip(indices, documents, strict=True), _denied(allowed)):
+                admitted.refused[index] = self._refusal(index, document)
+            unfit = builder.add(list(compress(indices, allowed)), list(compress(documents, allowed)))
+            admitted.refused.update((refusal.index, refusal) for refusal in unfit)
+        return admitted.verdict(builder.table())
+
+    def _refusal(self, index: int, document: object) -> Refusal:
+        """The first rule that the document breaks: field, rule and value."""
+        error = self._first_error(document)
+        kind, path = error.kind, error.instance_path
+        if isinstance(kind, _MISSING):
+            path = [*path, kind.property]
+        elif isinstance(kind, _UNEXPECTED):
+            path = [*path, kind.unexpected[0]]
+        field = pointer_of(path)
+        value = f" with {shown(error.instance)}" if path is error.instance_path else ""
+        message = f"{field or 'the record'} breaks `{kind.name}`{value}: {error.message}"
+        return Refusal(index, "invalid", message_of(message), field)
+
+    def _first_error(self, document: object) -> jsonschema_rs.ValidationError:
+        try:
+            self._validator.validate(document)
+        except jsonschema_rs.ValidationError as error:
+            return error
+        raise AssertionError("the schema allows now what it refused a moment ago")
+
+
+_MISSING = jsonschema_rs.ValidationErrorKind.Required
+_UNEXPECTED = (
+    jsonschema_rs.ValidationErrorKind.AdditionalProperties,
+    jsonschema_rs.ValidationErrorKind.UnevaluatedProperties,
+)
+
+
+def _denied(allowed: list[Any]) -> Iterator[bool]:
+    """Which ones the schema does not allow; None stands for one that the gate refused."""
+    return (answer is False for answer in allowed)
+
+
+def _compiled(schema: JsonObject, origin: str, *, ignore_unknown_formats: bool) -> jsonschema_rs.Validator:
+    declared = schema.get("$schema", DRAFT)
+    if not isinstance(declared, str) or declared.removesuffix("#") != DRAFT:
+        raise ConfigError(f"{origin}: `$schema` is {shown(declared)}; this validator speaks {DRAFT} alone.")
+    try:
+        return jsonschema_rs.Draft202012Validator(
+            schema,
+            validate_formats=True,
+            ignore_unknown_formats=ignore_unknown_formats,
+            retriever=_fetch_nothing,
+            mask="it",  # how messages call the value, which stands beside them, cut to a length
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        raise ConfigError(_unusable(origin, error)) from None
+
+
+def _unusable(origin: str, error: Exception) -> str:
+    message = str(getattr(error, "message", error))
+    where = pointer_of(getattr(error, "instance_path", None) or ())
+    hint = ""
+    if "is not present in a registry" in message:
+        message = message.partition(" and retrieving it failed")[0]
+        hint = " A `$ref` may point into the schema itself only (`#/$defs/…`); nothing is ever fetched."
+    elif "Unknown format" in message:
+        message = message.partition(". Adjust")[0]
+        hint = " Mend the name, or write `unknown_formats: ignore`."
+    return f"{origin} is no usable JSON Schema{f' at {where}' if where else ''}: {message_of(message)}.{hint}"
+
+
+def _fetch_nothing(uri: str) -> NoReturn:
+    raise ValueError(f"{uri} is not fetched")
+
+
+def _read(path: Path) -> JsonObject:
+    try:
+        schema = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"validator.schema: {path} can't be read: {error.strerror}.") from None
+    except orjson.JSONDecodeError as error:
+        raise ConfigError(f"validator.schema: {path} is not JSON: {error}.") from None
+    if not isinstance(schema, dict):
+        raise ConfigError(f"validator.schema: {path} holds {shown(schema)}; a schema is a JSON object.")
+    return schema

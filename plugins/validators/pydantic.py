@@ -1,0 +1,166 @@
+"""The validator `pydantic`: the payload fits a pydantic model of the user's, given by its import path."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import compress
+from pathlib import Path
+from typing import Any, Self
+
+import orjson
+import pydantic
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import ErrorDetails, core_schema
+
+from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
+from streamlake.engine.errors import ConfigError
+from streamlake.plugins.validators.arrow_types import DECIMAL_KEYWORD, NAIVE_KEYWORD, Column, columns_of
+from streamlake.plugins.validators.columns import TableBuilder
+from streamlake.plugins.validators.decode import Admitted, Gate, drain
+from streamlake.plugins.validators.fingerprint import fingerprint_of
+from streamlake.plugins.validators.models import load_model, source_hashes
+from streamlake.plugins.validators.options import GateOptions, read_options
+from streamlake.plugins.validators.wording import message_of, pointer_of, shown
+
+
+class PydanticOptions(GateOptions):
+    """The options of `pydantic`."""
+
+    model: str = pydantic.Field(description="import path of the model, `module:Class`")
+    strict: bool | None = pydantic.Field(None, description="convert nothing (true) or what pydantic can (false)")
+
+
+class PydanticValidator:
+    """Accepts what the gate lets through and the model takes.
+
+    The model reads orjson's normal form of each payload, not the payload itself: so it sees one value for a
+    duplicate key, and never a NaN or an infinity, which pydantic's own parser would let pass.
+    """
+
+    payload: PayloadKind = "json"
+
+    def __init__(
+        self, model: type[pydantic.BaseModel], gate: Gate, *, strict: bool | None = None, columns: bool = False
+    ) -> None:
+        """`strict` None leaves it to the model's own configuration. Raises ConfigError when no columns can be made."""
+        self._gate = gate
+        self._model = model
+        validate = model.__pydantic_validator__.validate_json
+        self._call: Callable[[bytes], Any] = validate if strict is None else partial(validate, strict=strict)
+        self._columns: tuple[Column, ...] | None = _columns(model) if columns else None
+        self._dump = pydantic.TypeAdapter(list[model]).dump_python  # type: ignore[valid-type]
+        decides = {
+            "gate": repr(gate),
+            "model": f"{model.__module__}:{model.__qualname__}",
+            "schema": _schema(model),
+            "sources": source_hashes(model),
+            "strict": strict,
+            "columns": columns,
+        }
+        libraries = ["orjson", "pydantic", "pydantic_core", *(["pyarrow"] if columns else [])]
+        self.fingerprint = fingerprint_of("pydantic", decides, libraries)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object], *, columns: bool, base_dir: Path) -> Self:
+        """Make one from `model`, `strict` and the gate's options; `base_dir` plays no part (`python_path` does).
+
+        Raises ConfigError on a bad option, a model that can't be imported, or one no columns can be made of.
+        """
+        del base_dir
+        read = read_options(PydanticOptions, options, "pydantic")
+        return cls(load_model(read.model), read.gate(), strict=read.strict, columns=columns)
+
+    def validate(self, batch: Batch) -> Verdict:
+        """Refuse what is not JSON and what the model does not take, each with its first error.
+
+        What a Python validator of the model raises beside ValueError and AssertionError passes through.
+        """
+        admitted = self._gate.admit(batch.values)
+        if self._columns is not None:
+            return self._validate_typed(admitted, TableBuilder(self._columns))
+        self._models(admitted, keep=False)
+        return admitted.verdict()
+
+    def _validate_typed(self, admitted: Admitted, builder: TableBuilder) -> Verdict:
+        for piece in admitted.pieces():
+            models = self._models(piece, keep=True)
+            taken = [model is not None for model in models]
+            # The columns are what the model serialises to, so a Python validator's change is in them.
+            documents = self._dump(list(compress(models, taken)), mode="json", by_alias=False, warnings=False)
+            unfit = builder.add(list(compress(piece.indices, taken)), documents)
+            admitted.refused.update((refusal.index, refusal) for refusal in unfit)
+        return admitted.verdict(builder.table())
+
+    def _models(self, admitted: Admitted, *, keep: bool) -> list[Any]:
+        """The model of each payload (or, to keep less in memory, its type); None for what is refused."""
+
+        def failed(position: int, error: ValueError) -> None:
+            if isinstance(error, orjson.JSONDecodeError):
+                self._gate.refuse(admitted, position, error)
+                return
+            assert isinstance(error, pydantic.ValidationError)
+            index = admitted.indices[position]
+            admitted.refused[index] = _refusal(index, admitted.values[position], error)
+
+        normal = map(orjson.dumps, map(orjson.loads, admitted.values))
+        models: Iterator[Any] = map(self._call, normal)
+        return drain(models if keep else map(type, models), failed, _REFUSING)
+
+
+_REFUSING: tuple[type[ValueError], ...] = (orjson.JSONDecodeError, pydantic.ValidationError)
+
+
+def _refusal(index: int, payload: bytes, error: pydantic.ValidationError) -> Refusal:
+    """The model's first error: field, rule and value."""
+    details = error.errors(include_url=False, include_context=False)[0]
+    field = pointer_of(_path_in(orjson.loads(payload), details))
+    value = "" if details["type"] == "missing" else f" with {shown(details['input'])}"
+    message = f"{field or 'the record'} breaks `{details['type']}`{value}: {details['msg']}"
+    return Refusal(index, "invalid", message_of(message), field)
+
+
+def _path_in(document: object, details: ErrorDetails) -> list[str | int]:
+    """Where in the document an error is: pydantic's `loc` without the names of union members and validators."""
+    path: list[str | int] = []
+    for step in details["loc"]:
+        match document:
+            case dict() if step in document:
+                document = document[step]
+            case list() if isinstance(step, int) and step < len(document):
+                document = document[step]
+            case _:
+                continue
+        path.append(step)
+    if details["type"] == "missing":
+        path.append(details["loc"][-1])
+    return path
+
+
+class _ColumnSchema(GenerateJsonSchema):
+    """The JSON Schema of what a model serialises to, with what Arrow has to know of decimals and times beside."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        """Text; with precision and scale where the model constrains both."""
+        precision, scale = schema.get("max_digits"), schema.get("decimal_places")
+        known = {} if precision is None or scale is None else {DECIMAL_KEYWORD: [precision, scale]}
+        return {"type": "string", **known}
+
+    def datetime_schema(self, schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
+        """A date-time; marked where it has no zone."""
+        naive = {NAIVE_KEYWORD: True} if schema.get("tz_constraint") == "naive" else {}
+        return {**super().datetime_schema(schema), **naive}
+
+
+def _columns(model: type[pydantic.BaseModel]) -> tuple[Column, ...]:
+    try:
+        schema = model.model_json_schema(by_alias=False, mode="serialization", schema_generator=_ColumnSchema)
+    except pydantic.PydanticUserError as error:
+        raise ConfigError(f"model `{model.__qualname__}` has no typed columns: {message_of(error.message)}") from None
+    return columns_of(schema, f"model `{model.__qualname__}`")
+
+
+def _schema(model: type[pydantic.BaseModel]) -> object:
+    """The model's JSON Schema; its fields where a custom type has none."""
+    try:
+        return model.model_json_schema()
+    except pydantic.PydanticUserError:
+        return {name: str(field.annotation) for name, field in model.model_fields.items()}

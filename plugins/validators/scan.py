@@ -1,0 +1,119 @@
+"""Looks at the text of one valid JSON document for what a parser would pass over: depth and numbers past 64 bits."""
+
+import json
+import math
+import re
+from typing import NoReturn
+
+from streamlake.plugins.validators.wording import pointer_of
+
+INT_MIN = -(2**63)
+INT_NEXT = 2**64  # half-open, as all our ranges: the largest integer is 2^64 - 1
+
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+# An integer token of 19 digits or more: not a part of a fraction, an exponent or a number that has either.
+_LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}(?![0-9.eE])")
+# A number past the largest double, 1.8e308, has an exponent of three digits, or 210 digits before one of two.
+_HUGE_NUMBER = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+
+
+def outside_strings(payload: bytes) -> bytes:
+    """What of a valid JSON text lies outside its strings: brackets, commas, colons, numbers and names.
+
+    A few calls into C, whatever the number of strings. Of invalid JSON the answer means nothing.
+    """
+    if b"\\" in payload:  # an escaped backslash first: in `\\"` the quote ends the string
+        payload = payload.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return b" ".join(payload.split(b'"')[::2])
+
+
+def deeper_than(outside: bytes, depth_max: int) -> bool:
+    """Whether arrays and objects nest deeper than `depth_max` (a scalar has depth 0, `[]` depth 1).
+
+    Every pass takes the innermost brackets away, so it needs as many passes as there are levels.
+    """
+    brackets = outside.translate(_BRACKETS, _NO_BRACKETS)
+    for _ in range(depth_max):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
+
+
+def has_long_integer(outside: bytes) -> bool:
+    """Whether an integer lies outside `[-2^63, 2^64)`: orjson makes a float of such a one, without a word."""
+    return any(not _is_64_bit(match) for match in _LONG_INTEGER.findall(outside))
+
+
+def may_overflow(payload: bytes) -> bool:
+    """Whether a number could be larger than any double; cheap, and never wrong when it says no."""
+    return _HUGE_NUMBER.search(payload) is not None
+
+
+def number_out_of_range(payload: bytes) -> tuple[str | None, str] | None:
+    """The first number of a JSON text that no 64-bit type holds: its JSON pointer and its text.
+
+    None where there is no such number, or where the text is not JSON (lone surrogates included). Looks at every
+    pair of an object, also at those that a later duplicate key hides.
+    """
+    try:
+        document = _DECODER.decode(payload.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    found: tuple[str | None, str] | None = None
+    # Depth first in document order; a stack instead of recursion, since nothing has bounded the depth yet.
+    stack: list[tuple[tuple[str | int, ...], object]] = [((), document)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, _Unholdable):
+            found = found or (pointer_of(path), value.text)
+        elif isinstance(value, str):
+            if not _is_unicode(value):
+                return None
+        elif isinstance(value, _Pairs):
+            if not all(_is_unicode(key) for key, _ in value):
+                return None
+            stack.extend(((*path, key), item) for key, item in reversed(value))
+        elif isinstance(value, list):
+            stack.extend(((*path, index), value[index]) for index in reversed(range(len(value))))
+    return found
+
+
+def _is_unicode(text: str) -> bool:
+    """False when a surrogate stands alone: the standard library's decoder lets these pass."""
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _is_64_bit(token: bytes | str) -> bool:
+    """Whether the integer `token` lies in `[-2^63, 2^64)`; its length first: int() refuses 5,000 digits."""
+    return len(token) <= 20 and INT_MIN <= int(token) < INT_NEXT
+
+
+class _Unholdable:
+    """Stands for a number that no 64-bit type holds."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+class _Pairs(list[tuple[str, object]]):
+    """An object as its pairs, duplicates included."""
+
+
+def _read_int(text: str) -> object:
+    return int(text) if _is_64_bit(text) else _Unholdable(text)
+
+
+def _read_float(text: str) -> object:
+    number = float(text)
+    return number if math.isfinite(number) else _Unholdable(text)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_read_int, parse_float=_read_float, parse_constant=_refuse_constant, object_pairs_hook=_Pairs
+)
