@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from streamlake.config.document import Document, read_document
+from streamlake.config.document import read_document
 from streamlake.config.model import PipelineConfig
 from streamlake.config.overrides import apply_overrides
 from streamlake.config.problems import problems_of
@@ -23,13 +23,11 @@ def load_pipeline(path: Path, overrides: Sequence[str] = (), environ: Mapping[st
     document = read_document(path)
     apply_overrides(document, overrides)
     base_dir = path.resolve().parent
-    fill_variables(document, environ, base_dir)
-    return check(document, base_dir, path)
-
-
-def check(document: Document, base_dir: Path, path: Path | None = None) -> PipelineConfig:
-    """The pipeline that `document` describes; relative paths start at `base_dir`. Raises ConfigError."""
+    unfilled = fill_variables(document, environ, base_dir)
     try:
-        return PipelineConfig.model_validate(document.tree, context={"base_dir": base_dir, "path": path})
+        config = PipelineConfig.model_validate(document.tree, context={"base_dir": base_dir, "path": path})
     except ValidationError as error:
-        raise ConfigError(*problems_of(error, document, PipelineConfig)) from None
+        raise ConfigError(*problems_of(error, document, PipelineConfig, unfilled)) from None
+    if unfilled:
+        raise ConfigError(*unfilled.values())
+    return config

@@ -2,7 +2,7 @@
 
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -16,11 +16,15 @@ SECRET_WORDS = re.compile(r"password|secret|token|credential|jaas|api_?key|priva
 """A setting whose name has one of these in it is never shown."""
 
 
-def problems_of(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
-    """One sentence for each problem, in the order of the file's lines."""
-    found: list[tuple[tuple[object, ...], str]] = []
+def problems_of(
+    error: ValidationError, document: Document, model: type[BaseModel], known: Mapping[Loc, str]
+) -> list[str]:
+    """One sentence for each problem, in the order of the file's lines; `known` has those of some values already."""
+    found = [(_by_line(document.place_of(loc)), sentence) for loc, sentence in known.items()]
     for details in error.errors():
         for loc, sentence, key in _explained(details, model):
+            if loc in known:
+                continue
             place = document.place_of(loc, key=key)
             path = "" if place.startswith("--set") else f"{path_of(loc, document.tree)}: "
             found.append((_by_line(place), f"{place}: {path}{sentence}"))

@@ -157,15 +157,17 @@ _SIZE_UNITS = {
 }
 _DURATION = re.compile(r"(?P<number>[0-9]+(\.[0-9]+)?)\s*(?P<unit>(|ms|s|m|h|d))")
 _DURATION_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_VARIABLE = {"type": "string", "pattern": r"\$\{.+\}"}
+
+VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{.+\}"}
+"""JSON Schema of a value that a variable gives; it may stand where a number or one of some words is wanted."""
 
 
 def _schema(*kinds: dict[str, Any]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [*kinds, _VARIABLE]})
+    return WithJsonSchema({"anyOf": [*kinds, VARIABLE_SCHEMA]})
 
 
-Whole = Annotated[int, Field(strict=True), BeforeValidator(plain), _schema({"type": "integer"})]
-Fraction = Annotated[float, Field(strict=True), BeforeValidator(plain), _schema({"type": "number"})]
+Whole = Annotated[int, Field(strict=True), BeforeValidator(plain)]
+Fraction = Annotated[float, Field(strict=True), BeforeValidator(plain)]
 Size = Annotated[
     int,
     Field(strict=True),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from streamlake.config.document import Document, path_of
 from streamlake.config.values import Filled, Loc
-from streamlake.engine.errors import ConfigError
 
 SECRET_BYTES_MAX = 1024 * 1024
 
@@ -15,23 +14,22 @@ _VARIABLE = re.compile(
 )
 
 
-def fill_variables(document: Document, environ: Mapping[str, str], base_dir: Path) -> None:
+def fill_variables(document: Document, environ: Mapping[str, str], base_dir: Path) -> dict[Loc, str]:
     """Replace every variable in the values of `document`, in place; keys stay as they are.
 
     A value that is one variable and nothing else becomes a `Filled` (later a number where one is wanted). What a
-    variable gives is not read again, so it can't inject structure or further variables. Raises ConfigError naming
-    each variable that is unset, each file that can't be read and each `${` that is none of the forms above.
+    variable gives is not read again, so it can't inject structure or further variables. Returns a sentence for each
+    place with a variable that is unset, a file that can't be read, or a `${` that is none of the forms above.
     """
     filler = _Filler(document, environ, base_dir)
     document.tree = {key: filler.value(value, (key,)) for key, value in document.tree.items()}
-    if filler.problems:
-        raise ConfigError(*filler.problems)
+    return filler.problems
 
 
 class _Filler:
     def __init__(self, document: Document, environ: Mapping[str, str], base_dir: Path) -> None:
         self._document, self._environ, self._base_dir = document, environ, base_dir
-        self.problems: list[str] = []
+        self.problems: dict[Loc, str] = {}
 
     def value(self, value: object, loc: Loc) -> object:
         if isinstance(value, dict):
@@ -78,6 +76,5 @@ class _Filler:
             return self._problem(loc, f"the file {path} is not UTF-8")
 
     def _problem(self, loc: Loc, sentence: str) -> str:
-        place = self._document.place_of(loc)
-        self.problems.append(f"{place}: {path_of(loc, self._document.tree)}: {sentence}")
+        self.problems[loc] = f"{self._document.place_of(loc)}: {path_of(loc, self._document.tree)}: {sentence}"
         return ""

@@ -18,7 +18,7 @@ from streamlake.engine.child import PRELOAD, Child
 from streamlake.engine.contracts import RunIdentity, Sink, TopicPartition
 from streamlake.engine.desk import Desk
 from streamlake.engine.endpoint import serve_state
-from streamlake.engine.errors import ConfigError, Exit
+from streamlake.engine.errors import ConfigError, Exit, LedgerDamagedError
 from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.membership import KafkaMembership
 from streamlake.engine.kafka.settings import admin_properties, member_properties
@@ -89,6 +89,13 @@ def _orders(
         job = Job(config, identity, source, until, own_process=not sink.one_process, log_format=log_format())
         return Child(source, run_worker, job, thread=sink.one_process)
 
+    def landed(source: TopicPartition) -> tuple[int, bool]:
+        try:
+            head = ledger.head(identity.run, source)
+        except LedgerDamagedError:
+            return -1, False  # its worker says what is wrong and where
+        return head.next, head.last is None or head.last.kind == "close"
+
     return Orders(
         start=start,
         restarts=RestartLimits(config.workers.restarts_max, config.workers.restart_window),
@@ -96,7 +103,7 @@ def _orders(
         drain_seconds=config.workers.drain_seconds,
         stuck_seconds=config.workers.stuck_seconds,
         ends=ends,
-        landed=lambda source: ledger.head(identity.run, source).next,
+        landed=landed,
         tick=show,
     )
 

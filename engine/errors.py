@@ -24,6 +24,11 @@ class Exit(IntEnum):
     BAD_CONFIG = 78
     INTERRUPTED = 130
 
+    @property
+    def of_command(self) -> "Exit":
+        """What a command ends with where a worker would end with this one."""
+        return Exit.FAILED if Exit.FENCED <= self <= Exit.CRASHED else self
+
 
 class StreamLakeError(Exception):
     """Base of all: `exit_code` is what the process ends with."""

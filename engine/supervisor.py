@@ -40,8 +40,8 @@ class Orders:
     stuck_seconds: float
     ends: Mapping[TopicPartition, int] | None
     """Of a bounded run: each partition's end; the run is over when all are reached, whoever landed them."""
-    landed: Callable[[TopicPartition], int]
-    """How far the ledger says a partition is: for those that another host has."""
+    landed: Callable[[TopicPartition], tuple[int, bool]]
+    """How far the ledger says a partition is, and whether its last owner left it finished: for those not held here."""
     tick: Callable[[Sequence[PartitionState]], None]
 
 
@@ -55,7 +55,7 @@ class Supervisor:
         self._stopping: int | None = None  # the signal that asked for it
         self._uncommitted: dict[TopicPartition, tuple[int, int | None]] = {}
         self._commit_at = self._facts_at = self._elsewhere_at = 0.0
-        self._failed = False
+        self._joined = False
 
     @property
     def draining(self) -> bool:
@@ -156,8 +156,12 @@ class Supervisor:
         if time.monotonic() - self._elsewhere_at < 1.0:
             return False
         self._elsewhere_at = time.monotonic()
-        elsewhere = [source for source in ends if source not in self._slots]
-        return all(self._orders.landed(source) >= ends[source] for source in elsewhere)
+        return all(self._landed_elsewhere(source, end) for source, end in ends.items() if source not in self._slots)
+
+    def _landed_elsewhere(self, source: TopicPartition, end: int) -> bool:
+        """Whether a partition that is not held here is done; until we have joined, an unfinished end may be ours."""
+        landed, finished = self._orders.landed(source)
+        return landed >= end and (finished or self._joined)
 
     def _leave(self) -> Exit:
         self._commit(wait=True)
@@ -169,13 +173,14 @@ class Supervisor:
         self._orders.tick(self.partitions())
         if self._stopping == signal.SIGINT:
             return Exit.INTERRUPTED
-        if self._failed or (parked and self._orders.ends is not None):
+        if parked and self._orders.ends is not None:
             return Exit.FAILED
         return Exit.DONE
 
     # -- the group ---------------------------------------------------------------------------------
 
     def _assigned(self, sources: Sequence[TopicPartition]) -> None:
+        self._joined = True
         log.info("assigned", partitions=[str(source) for source in sources])
         for source in sources:
             if source not in self._slots:

@@ -72,6 +72,7 @@ ROOMS: Mapping[str, Room] = {
             "engine.worker",
             "engine.pipeline",
             "engine.recovery",
+            "engine.cutting",
             "engine.policy",
             "engine.breaker",
             "engine.letters",
@@ -161,15 +162,16 @@ def every_module_has_a_room(tree: Tree) -> Iterator[str]:
 def imports_follow_the_arrows(tree: Tree) -> Iterator[str]:
     """A module imports its own room and the ones its room's arrows lead to."""
     for module, imports in tree.items():
-        room = ROOMS[room_of(module) or "roots"]
+        name = room_of(module)
+        if name is None:
+            continue
+        room = ROOMS[name]
         for found in imports:
             target = room_of(found.target) if found.target in tree else None
-            if target in (None, room_of(module), *room.may):
-                continue
-            if target in room.lazily and found.lazy:
+            if target in (None, name, *room.may) or (found.lazy and target in room.lazily):
                 continue
             when = "when it is loaded " if target in room.lazily else ""
-            yield f"{module}:{found.line}: {room_of(module)} may not import {target} {when}({found.target})"
+            yield f"{module}:{found.line}: {name} may not import {target} {when}({found.target})"
 
 
 def the_floor_is_the_standard_library(tree: Tree) -> Iterator[str]:
@@ -242,7 +244,8 @@ def streamlake() -> Tree:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_tree_keeps_the_rule(rule: Callable[[Tree], Iterator[str]], streamlake: Tree) -> None:
-    assert list(rule(streamlake)) == []
+    violations = list(rule(streamlake))
+    assert not violations, "\n".join(violations)
 
 
 def test_the_whole_tree_is_read(streamlake: Tree) -> None:

@@ -41,34 +41,24 @@ def open_broker(config: PipelineConfig, timeout_seconds: float) -> "ClusterAdmin
     return ClusterAdmin(properties, timeout_seconds=timeout_seconds)
 
 
-class PointInTime(click.ParamType[datetime]):
-    """An option's value: a timestamp with its zone, or how long ago (`2h`). Gives an aware datetime."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """The point in time that `value` names."""
-        if isinstance(value, datetime):
-            return value
-        text = str(value)
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            return self._ago(text, param, ctx)
-        if moment.tzinfo is None:
-            self.fail(f"{text!r} has no zone: write it too, as in 2026-01-31T06:00:00Z", param, ctx)
-        return moment
-
-    def _ago(self, text: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        try:
-            ago = seconds(text)
-        except ValueError:
-            ago = None
-        if not isinstance(ago, float):
-            self.fail(
-                f"{text!r} is neither a timestamp (2026-01-31T06:00:00Z) nor a time ago (90s, 30m, 2h, 7d)", param, ctx
-            )
-        return datetime.now(UTC) - timedelta(seconds=ago)
+def point_in_time(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """A callback for options: a timestamp with its zone, or how long ago (`2h`), as an aware datetime."""
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return datetime.now(UTC) - _ago(value)
+    if moment.tzinfo is None:
+        raise click.BadParameter(f"{value!r} has no zone: write it, too, as in 2026-01-31T06:00:00Z")
+    return moment
 
 
-POINT_IN_TIME = PointInTime()
+def _ago(text: str) -> timedelta:
+    try:
+        ago = seconds(text)
+        assert isinstance(ago, float)
+        return timedelta(seconds=ago)
+    except (ValueError, OverflowError):
+        known = "neither a timestamp (2026-01-31T06:00:00Z) nor how long ago (90s, 30m, 2h, 7d)"
+        raise click.BadParameter(f"{text!r} is {known}") from None

@@ -1,10 +1,9 @@
 """`streamlake prove`: is every offset in exactly one place? Exit code 1, with the defects, when it is not."""
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -12,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streamlake.engine.cli.common import load, log_format_option, pipeline_argument, set_option
-from streamlake.engine.cli.parts import POINT_IN_TIME, open_ledger, open_topic_reader
+from streamlake.engine.cli.common import (
+    json_option,
+    load,
+    log_format_option,
+    pipeline_argument,
+    set_option,
+)
+from streamlake.engine.cli.parts import open_ledger, open_topic_reader, point_in_time
 from streamlake.engine.errors import Exit
 
 if TYPE_CHECKING:  # Arrow takes a fifth of a second to import
@@ -29,12 +34,12 @@ DRAW_SECONDS = 0.2
 @click.option("--quick", is_flag=True, help="Look at names and sizes only; read no file.")
 @click.option(
     "--since",
-    type=POINT_IN_TIME,
+    callback=point_in_time,
     help="Leave out what was committed before: a timestamp with its zone, or how long ago (2h).",
 )
 @click.option("--kafka", is_flag=True, help="Compare with the topics, too, where they still keep what landed.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=0), help="Defects to print at most.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def command(
     pipeline: Path,
     overrides: tuple[str, ...],
@@ -45,7 +50,7 @@ def command(
     limit: int,
     as_json: bool,
 ) -> None:
-    """Prove that every offset of PIPELINE's topics stands in exactly one row, dead letter, counted skip or hole.
+    """Prove that every offset of PIPELINE.yaml's topics stands in exactly one row, dead letter, counted skip or hole.
 
     Reads the ledger, every file it names, and whatever else lies beside them. May run beside an engine. Exits 0 when
     all is well, 1 when anything is missing, twice, altered or astray.
@@ -56,18 +61,13 @@ def command(
         raise click.UsageError("--quick reads no file, --kafka compares what stands in them: choose one")
     config = load(pipeline, overrides)
     subject = Subject(config.pipeline, config.kafka.group_id, config.kafka.topic_names)
-    reader = open_topic_reader(config) if kafka else None
-    with _drawn_progress() as progress:
-        proof = prove(
-            open_ledger(config), subject, quick=quick, since=since, topic_reader=reader, limit=limit, progress=progress
-        )
-    if reader is not None:
-        reader.close()
-    lines = (
-        [json.dumps(proof_json(proof, config.pipeline), indent=2)] if as_json else proof_lines(proof, config.pipeline)
-    )
-    for line in lines:
-        click.echo(line)
+    ledger = open_ledger(config)
+    with closing(open_topic_reader(config)) if kafka else nullcontext() as reader, _drawn_progress() as progress:
+        proof = prove(ledger, subject, quick=quick, since=since, topic_reader=reader, limit=limit, progress=progress)
+    if as_json:
+        print_json(proof_json(proof, config.pipeline))
+    else:
+        click.echo("\n".join(proof_lines(proof, config.pipeline)))
     sys.exit(Exit.DONE if proof.holds else Exit.FAILED)
 
 

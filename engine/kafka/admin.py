@@ -33,7 +33,7 @@ _LEADERLESS = frozenset(
         KafkaError.OFFSET_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._NOENT,  # noqa: SLF001  # "No leaders found"
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # librdkafka's own
         KafkaError._TIMED_OUT,  # noqa: SLF001  # the leader is away, and nobody has taken over yet
     }
 )

@@ -13,7 +13,7 @@ from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import SourceError
 from streamlake.engine.kafka.explain import NO_ANSWER, Properties, explain, make_client
 
-_UNKNOWN = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001
+_UNKNOWN = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001  # librdkafka's own
 _SLACK_SECONDS = 5.0
 """librdkafka keeps the time-out itself; this much later we stop believing that it does."""
 _BEAT_SECONDS = 0.5
@@ -78,5 +78,5 @@ class ClusterClient:
         return explain(cause, doing, self._servers)
 
     def _remember(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last_error is None:  # noqa: SLF001
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last_error is None:  # noqa: SLF001  # librdkafka's own
             self._last_error = error

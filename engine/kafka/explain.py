@@ -12,12 +12,12 @@ Properties = Mapping[str, object]
 
 NO_ANSWER = frozenset(
     {
-        KafkaError._TRANSPORT,  # noqa: SLF001  # librdkafka's own codes have a leading underscore
-        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-        KafkaError._TIMED_OUT,  # noqa: SLF001
-        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
-        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
-        KafkaError._RESOLVE,  # noqa: SLF001
+        KafkaError._TRANSPORT,  # noqa: SLF001  # librdkafka's own
+        KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001  # librdkafka's own
+        KafkaError._TIMED_OUT,  # noqa: SLF001  # librdkafka's own
+        KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001  # librdkafka's own
+        KafkaError._MSG_TIMED_OUT,  # noqa: SLF001  # librdkafka's own
+        KafkaError._RESOLVE,  # noqa: SLF001  # librdkafka's own
         KafkaError.REQUEST_TIMED_OUT,
         KafkaError.NETWORK_EXCEPTION,
         KafkaError.BROKER_NOT_AVAILABLE,
@@ -26,26 +26,26 @@ NO_ANSWER = frozenset(
 """Nobody answered: the outcome of what was asked is unknown."""
 
 _ADVICE = {
-    KafkaError._AUTHENTICATION: "check kafka.security (protocol, mechanism, username, password)",  # noqa: SLF001
+    KafkaError._AUTHENTICATION: "check kafka.security (protocol, mechanism, username, password)",  # noqa: SLF001  # librdkafka's own
     KafkaError.SASL_AUTHENTICATION_FAILED: "check kafka.security (mechanism, username, password)",
     KafkaError.UNSUPPORTED_SASL_MECHANISM: "check kafka.security.mechanism against what the brokers offer",
-    KafkaError._SSL: "check kafka.security (ca, certificate, key)",  # noqa: SLF001
+    KafkaError._SSL: "check kafka.security (ca, certificate, key)",  # noqa: SLF001  # librdkafka's own
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "ask for the rights on the topic (READ and DESCRIBE to read it, WRITE and "
     "DESCRIBE to write it, CREATE and ALTER to make it)",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "ask for READ and DESCRIBE on the group kafka.group_id",
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "ask for the right on the cluster, or let its owner do it",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "make it with `streamlake topics apply`, or mend the name",
-    KafkaError._UNKNOWN_TOPIC: "make it with `streamlake topics apply`, or mend the name",  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION: "look at `streamlake topics diff`",  # noqa: SLF001
+    KafkaError._UNKNOWN_TOPIC: "make it with `streamlake topics apply`, or mend the name",  # noqa: SLF001  # librdkafka's own
+    KafkaError._UNKNOWN_PARTITION: "look at `streamlake topics diff`",  # noqa: SLF001  # librdkafka's own
     KafkaError.INVALID_REPLICATION_FACTOR: "lower replication_factor, or leave it out for the broker's default",
     KafkaError.NOT_ENOUGH_REPLICAS: "too few replicas are in sync for min.insync.replicas: bring the brokers back",
 }
 _CONFIGURATION = frozenset(
     {
-        KafkaError._AUTHENTICATION,  # noqa: SLF001
+        KafkaError._AUTHENTICATION,  # noqa: SLF001  # librdkafka's own
         KafkaError.SASL_AUTHENTICATION_FAILED,
         KafkaError.UNSUPPORTED_SASL_MECHANISM,
-        KafkaError._SSL,  # noqa: SLF001
+        KafkaError._SSL,  # noqa: SLF001  # librdkafka's own
     }
 )
 

@@ -60,7 +60,7 @@ class RecordProducer:
         produce, on_delivery, common = self._producer.produce, self._delivered, list(headers) or None
         for key, value in records:
             try:
-                produce(topic, value, key, on_delivery=on_delivery, headers=common)  # type: ignore[arg-type]
+                produce(topic, value, key, on_delivery=on_delivery, headers=common)  # type: ignore[arg-type]  # bytes or None: a list is invariant
                 self.deliveries.sent += 1
             except (BufferError, KafkaException):
                 self._send_slowly(topic, key, value, common, on_delivery)
@@ -139,7 +139,7 @@ class RecordProducer:
             self.deliveries.reasons[reason] += 1
 
     def _remember(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last_error is None:  # noqa: SLF001
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last_error is None:  # noqa: SLF001  # librdkafka's own
             self._last_error = error
 
 

@@ -154,7 +154,8 @@ def _why_refused(topic: str, name: str, wanted: str, found: str) -> str:
 
 def _endless(value: str) -> float:
     """A limit as a number, negative for none; what is no number counts as the smallest limit."""
-    return _number(value) if _number(value) is not None else 0.0  # type: ignore[return-value]
+    number = _number(value)
+    return 0.0 if number is None else number
 
 
 def same_setting(wanted: str, found: str) -> bool:

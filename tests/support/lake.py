@@ -1,7 +1,8 @@
 """A lake on a real file sink, landed without Kafka: what the operations that read are tested on."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from streamlake.engine.contracts import (
     OffsetRange,
     PartitionJob,
     PartitionSink,
+    Reason,
     Refusal,
     RunIdentity,
     Sink,
@@ -80,7 +82,7 @@ class Landing:
     source: TopicPartition
     end: PartitionSink
     next: int
-    batches: list[Batch] = field(default_factory=list)
+    batches: list[Batch] = attribute(default_factory=list)
 
     def land(
         self,
@@ -90,9 +92,11 @@ class Landing:
         skipped: Collection[int] = (),
         holes: Collection[int] = (),
         publish: bool = True,
+        reason: Reason = "invalid",
+        field: str | None = "/amount",
     ) -> Entry:
         """Land the next `rows` offsets; the collections hold positions in them. Returns the entry."""
-        record = self.stage(rows, refused=refused, skipped=skipped, holes=holes)
+        record = self.stage(rows, refused=refused, skipped=skipped, holes=holes, reason=reason, field=field)
         entry = self.end.commit(record)
         if publish:
             self.end.publish(record)
@@ -105,12 +109,14 @@ class Landing:
         refused: Collection[int] = (),
         skipped: Collection[int] = (),
         holes: Collection[int] = (),
+        reason: Reason = "invalid",
+        field: str | None = "/amount",
     ) -> CommitRecord:
         """Stage a batch, and go no further."""
         batch = numbered_batch(self.source, self.next, rows, [at for at in range(rows) if at not in holes])
         index_of = {offset - self.next: index for index, offset in enumerate(batch.offsets)}
         verdict = Verdict(
-            refused=[Refusal(index_of[at], "invalid", "must not be negative", "/amount") for at in sorted(refused)],
+            refused=[Refusal(index_of[at], reason, "must not be negative", field) for at in sorted(refused)],
             skipped=[index_of[at] for at in sorted(skipped)],
         )
         self.next = batch.range.next

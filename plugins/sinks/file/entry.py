@@ -1,7 +1,6 @@
 """A ledger entry and the bytes it is kept as: one line of JSON, always the same bytes for the same entry."""
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -37,13 +36,13 @@ def decoded(data: bytes, path: str) -> Entry:
     if version != VERSION:
         raise LedgerDamagedError(f"{path} is of version {version!r}; this StreamLake knows version {VERSION} only")
     try:
-        entry = _built(fields)
+        entry = _built(fields, digest(data))
         altered = _inconsistency(entry) or ("not as it was written" if encoded(entry) != data else "")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LedgerDamagedError(f"{path} was altered: {type(error).__name__} {error}") from error
     if altered:
         raise LedgerDamagedError(f"{path} was altered: {altered}")
-    return replace(entry, sha256=digest(data))
+    return entry
 
 
 def digest(data: bytes) -> str:
@@ -51,11 +50,11 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _built(fields: dict[str, Any]) -> Entry:
+def _built(fields: dict[str, Any], sha256: str) -> Entry:
     fields["holes"] = tuple(OffsetRange(*pair) for pair in fields["holes"])
     fields["skipped_offsets"] = tuple(OffsetRange(*pair) for pair in fields["skipped_offsets"])
     fields["files"] = tuple(FileEntry(**file) for file in fields["files"])
-    return Entry(**fields)
+    return Entry(**fields, sha256=sha256)
 
 
 def _inconsistency(entry: Entry) -> str:

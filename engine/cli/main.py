@@ -1,0 +1,117 @@
+"""The `streamlake` command: finds the subcommand, loads only that one, and ends without a traceback."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from streamlake.engine.errors import Exit, StreamLakeError
+
+COMMANDS = {
+    "run": ("streamlake.engine.cli.run:command", "Land the pipeline's topics."),
+    "validate": ("streamlake.engine.cli.validate:command", "Check a pipeline's YAML and its plugins."),
+    "topics": ("streamlake.engine.cli.topics:command", "Make, show and compare the pipeline's topics."),
+    "produce": ("streamlake.engine.cli.produce:command", "Send records from a file, a pipe or a generator."),
+    "status": ("streamlake.engine.cli.status:command", "Show how far each partition is."),
+    "prove": ("streamlake.engine.cli.prove:command", "Check that nothing is missing and nothing is twice."),
+    "dead": ("streamlake.engine.cli.dead:command", "List and show dead letters."),
+    "plugins": ("streamlake.engine.cli.plugins:command", "List the installed validators and sinks."),
+    "local": ("streamlake.engine.cli.local:command", "Start real servers on this machine for trying out."),
+}
+"""Where each command is, and its line in `streamlake --help`: the list is printed without loading any of them."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The names in the order of a user's first day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, imported now; None where there is no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As in click; an unknown name is answered with the nearest known one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415  # only an error needs it
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(COMMANDS)}"
+            ctx.fail(f"no such command {args[0]!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version  # noqa: PLC0415  # 20 ms that nothing else needs
+
+        click.echo(f"streamlake {version('streamlake')}")
+        ctx.exit()
+
+
+@click.group("streamlake", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def streamlake() -> None:
+    """Land Kafka topics in a lakehouse raw zone, each offset exactly once, and prove it.
+
+    A pipeline is one YAML file, the first argument of most commands: streamlake run orders.yaml.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process: errors are sentences on standard error, never a traceback.
+
+    STREAMLAKE_DEBUG=1 shows the traceback of every error.
+    """
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        streamlake.main(arguments, prog_name="streamlake", standalone_mode=False)
+        sys.stdout.flush()  # here, so that a reader who is gone shows here
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): what is still in the buffer must not raise at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FAILED
+    except StreamLakeError as error:
+        _show(error, str(error))
+        return error.exit_code.of_command
+    except Exception as error:  # noqa: BLE001  # the last resort of a process
+        hint = "this is a bug of StreamLake or of a plugin; STREAMLAKE_DEBUG=1 shows where"
+        _show(error, f"unexpected {type(error).__name__}: {error} ({hint})")
+        return Exit.FAILED
+    return Exit.DONE
+
+
+def _show(error: BaseException, text: str) -> None:
+    if os.environ.get("STREAMLAKE_DEBUG") == "1":
+        import traceback  # noqa: PLC0415  # rarely wanted
+
+        traceback.print_exception(error)
+    click.echo(text, err=True)
