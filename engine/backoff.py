@@ -32,5 +32,5 @@ class Backoff:
         return min(doubled, self.limits.last_seconds)
 
     def forget(self) -> None:
-        """Begin anew: a person has acted."""
+        """Begin anew: something was landed."""
         self._deaths.clear()

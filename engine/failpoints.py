@@ -1,11 +1,13 @@
 """Named points at which a test can make a process die: the fault tests kill at every one of them.
 
-`STREAMLAKE_FAILPOINT=<name>:<times>:<file>` sends SIGKILL to the process that reaches `<name>`, as long as `<file>`
-counts fewer than `<times>` earlier deaths (one byte each, so that the count survives). Unset, a point costs one
-comparison. Points are listed in POINTS, so that the tests can't miss one and a misspelt name can't pass.
+`STREAMLAKE_FAILPOINT=<name>[+<passes>][=<signal>]:<times>:<file>` sends a signal (KILL; STOP makes a zombie) to the
+process that reaches `<name>` after it has passed there `<passes>` times (0), as long as `<file>` counts fewer than
+`<times>` earlier ones (one byte each, so that the count survives). Unset, a point costs one comparison. Points are
+listed in POINTS, so that the tests can't miss one and a misspelt name can't pass.
 """
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -36,15 +38,22 @@ POINTS = (
 )
 
 _armed = os.environ.get("STREAMLAKE_FAILPOINT", "")
+_passes = 0
 
 
 def failpoint(name: str) -> None:
-    """Die here by SIGKILL if a test armed this point; otherwise nothing."""
+    """Die here (or freeze) if a test armed this point; otherwise nothing."""
+    global _passes  # noqa: PLW0603  (counts what this process did)
     if not _armed:
         return
     assert name in POINTS, f"{name} is not in POINTS"
-    armed_name, times, file = _armed.split(":", 2)
+    armed = re.fullmatch(r"(\w+)(?:\+(\d+))?(?:=(\w+))?:(\d+):(.+)", _armed)
+    assert armed is not None, f"STREAMLAKE_FAILPOINT={_armed} is not <name>[+<passes>][=<signal>]:<times>:<file>"
+    armed_name, passes, signal_name, times, file = armed.groups()
     if name != armed_name:
+        return
+    _passes += 1
+    if _passes <= int(passes or 0):
         return
     count = Path(file)
     deaths = count.stat().st_size if count.exists() else 0
@@ -53,4 +62,4 @@ def failpoint(name: str) -> None:
             out.write(b".")
             out.flush()
             os.fsync(out.fileno())
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.Signals[f"SIG{signal_name or 'KILL'}"])

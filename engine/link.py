@@ -82,20 +82,20 @@ class Link:
     def _poll(self, seconds: float) -> bool:
         try:
             return self._pipe.poll(seconds)
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except OSError as error:  # broken, reset, or closed under us where the worker is a thread
             raise self._orphaned() from error
 
     def _receive(self) -> ToWorker:
         try:
             message: ToWorker = self._pipe.recv()
-        except (EOFError, ConnectionResetError) as error:
+        except (EOFError, OSError) as error:
             raise self._orphaned() from error
         return message
 
     def _send(self, message: FromWorker) -> None:
         try:
             self._pipe.send(message)
-        except (BrokenPipeError, ConnectionResetError) as error:
+        except OSError as error:
             raise self._orphaned() from error
 
     @staticmethod

@@ -91,9 +91,9 @@ class Slot:
         if self.child is not None:
             self.child.kill(why)
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, restarts: RestartLimits) -> None:
         """Start over with the orders as they are now: after the batch in hand, or at once if parked."""
-        self._backoff.forget()
+        self._backoff = Backoff(restarts)
         if self.child is not None:
             self._again = True
             self.child.drain(time.monotonic())

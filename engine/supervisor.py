@@ -277,4 +277,4 @@ class Supervisor:
             return
         log.info("the YAML was taken over; each worker finishes its batch and starts again with it")
         for slot in self._slots.values():
-            slot.begin_anew()
+            slot.begin_anew(self._orders.restarts)

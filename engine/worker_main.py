@@ -24,6 +24,7 @@ from streamlake.engine.contracts import (
     RunIdentity,
     Sink,
     Source,
+    TopicFacts,
     TopicPartition,
     Validator,
     Verdict,
@@ -109,6 +110,11 @@ def _parts(job: Job, link: Link) -> Parts:
     config, source = job.config, job.source
     decider = Decider(config, link.beat)
     facts = link.facts()
+    asked = [facts]  # good for the first check, too: the ledger is read after it
+
+    def ask() -> TopicFacts:
+        return asked.pop() if asked else link.facts()
+
     start = job.identity.start_of(source)
     topic_id = job.identity.topic_ids.get(source.topic, facts.topic_id)
     partition_job = PartitionJob(
@@ -134,7 +140,7 @@ def _parts(job: Job, link: Link) -> Parts:
         return KafkaSource(source, properties, next_offset, leader_epoch, job.until)
 
     return Parts(
-        recovery=Recovery(source, topic_id, sink, letters, link.facts, config.policies.gap),
+        recovery=Recovery(source, topic_id, sink, letters, ask, config.policies.gap),
         open_source=open_source,
         path=path,
         suspect=decider.suspect,

@@ -8,8 +8,9 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -166,11 +167,17 @@ def requirements(*extras: str) -> dict[str, Requirement]:
     return {canonicalize_name(requirement.name): requirement for requirement in map(Requirement, texts)}
 
 
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    """Which installed distributions bring a module of this name."""
+    return packages_distributions()
+
+
 def undeclared(module: str, imports: tuple[Import, ...]) -> Iterator[str]:
     """The installed distributions that a module imports without our asking for them."""
     folders = [extra for folder, extra in EXTRA_OF_FOLDER.items() if module.startswith(folder.replace("/", "."))]
     declared = requirements("gcs", *folders)
-    known = packages_distributions()
+    known = distributions()
     for found in imports:
         names = {PART_OF.get(name, name) for name in map(canonicalize_name, known.get(found.library, [found.library]))}
         if not names & set(declared):

@@ -1,4 +1,4 @@
-"""`streamlake prove`: is every offset in exactly one place? Exit code 1, with the defects, when it is not."""
+"""`streamlake prove`: checks that every offset stands in exactly one place, and tells the defects."""
 
 import sys
 import time
@@ -16,6 +16,7 @@ from streamlake.engine.cli.common import (
     load,
     log_format_option,
     pipeline_argument,
+    print_json,
     set_option,
 )
 from streamlake.engine.cli.parts import open_ledger, open_topic_reader, point_in_time

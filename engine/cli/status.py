@@ -20,7 +20,8 @@ from streamlake.engine.cli.parts import open_broker, open_ledger
 from streamlake.engine.operations.status import PartitionStatus, PipelineStatus, ask_engine, status
 from streamlake.engine.state_json import state_to_json
 
-BROKER_SECONDS = 10.0
+BROKER_SECONDS = 5.0
+"""A broker that is away shall not keep the ledger's part from whoever asks."""
 COLUMNS = ("partition", "next", "end", "lag", "landed", "refused", "skipped", "last commit", "state")
 
 
@@ -30,7 +31,7 @@ COLUMNS = ("partition", "next", "end", "lag", "landed", "refused", "skipped", "l
 @log_format_option
 @json_option
 def command(pipeline: Path, overrides: tuple[str, ...], *, as_json: bool) -> None:
-    """Tell how far each partition of PIPELINE.yaml is: position, end, lag, last commit, counts, and what is parked and why.
+    """Tell how far each partition of PIPELINE.yaml is: position, end, lag, last commit, counts; what is parked and why.
 
     Works beside a running engine (which is asked at `metrics.listen`) and without one; without the broker it tells
     what the ledger knows.

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import cast, get_args
 
-from streamlake.engine.contracts import Batch, DeadLetter, Header, Reason, TopicPartition
+from streamlake.engine.contracts import Batch, DeadLetter, Reason, TopicPartition
+from streamlake.engine.kafka.dead_letters import CONNECT_PREFIX, without_error_headers
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 from streamlake.engine.operations.topic_reader import TopicReader
 
-CONNECT = "__connect.errors."
 OURS = "streamlake."
 
 
@@ -33,38 +33,28 @@ def list_topic_letters(reader: TopicReader, topic: str, wanted: LetterFilter) ->
 def letter_from_message(batch: Batch, index: int) -> FoundLetter:
     """One message of a dead-letter topic; what its headers do not say is taken from the message itself."""
     headers = list(batch.headers[index] or ())
-    said = {name: _text(value) for name, value in headers if name.startswith((CONNECT, OURS)) and value is not None}
+    said = {name: _text(value) for name, value in headers if name.startswith((CONNECT_PREFIX, OURS)) and value is not None}
     place = f"{batch.source}/{batch.offsets[index]}"
     reason = said.get(f"{OURS}reason", "")
     letter = DeadLetter(
         source=TopicPartition(
-            said.get(f"{CONNECT}topic", batch.source.topic), _whole(said, f"{CONNECT}partition", batch.source.partition)
+            said.get(f"{CONNECT_PREFIX}topic", batch.source.topic), _whole(said, f"{CONNECT_PREFIX}partition", batch.source.partition)
         ),
-        offset=_whole(said, f"{CONNECT}offset", batch.offsets[index]),
+        offset=_whole(said, f"{CONNECT_PREFIX}offset", batch.offsets[index]),
         timestamp_ms=batch.timestamps_ms[index],
         timestamp_type=batch.timestamp_types[index],
         key=batch.keys[index],
         value=batch.values[index],
-        headers=[header for header in headers if not _is_about_the_error(header)],
+        headers=without_error_headers(headers),
         reason=cast("Reason", reason) if reason in get_args(Reason) else "invalid",
         field=said.get(f"{OURS}field") or None,
-        message=said.get(f"{CONNECT}exception.message", ""),
+        message=said.get(f"{CONNECT_PREFIX}exception.message", ""),
         attempt=_whole(said, f"{OURS}attempt", 1),
         first_failed_at_ms=_whole(said, f"{OURS}first_failed_at", batch.timestamps_ms[index]),
     )
     refused_at = datetime.fromtimestamp(batch.timestamps_ms[index] / 1000, UTC)
     run, validator = said.get(f"{OURS}run", ""), said.get(f"{OURS}validator", "")
     return FoundLetter(letter, refused_at, run, validator, place, said.get(f"{OURS}truncated"))
-
-
-def _is_about_the_error(header: Header) -> bool:
-    return header[0].startswith(CONNECT) or header[0] in _OURS_ABOUT_ERRORS
-
-
-_OURS_ABOUT_ERRORS = frozenset(
-    OURS + name
-    for name in ("pipeline", "run", "reason", "field", "attempt", "first_failed_at", "validator", "truncated")
-)
 
 
 def _whole(said: Mapping[str, str], name: str, otherwise: int) -> int:

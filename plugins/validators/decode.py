@@ -11,6 +11,7 @@ import orjson
 
 from streamlake.engine.contracts import ArrowColumns, Refusal, Verdict
 from streamlake.plugins.validators.scan import (
+    DIGITS_AS_ZERO,
     deeper_than,
     has_long_integer,
     may_overflow,
@@ -31,7 +32,6 @@ Failure = TypeVar("Failure", bound=Exception)
 
 _PIECE_ROWS = 512
 _PIECE_BYTES = 1 << 20
-_DIGITS_AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
 _OPENERS_AS_ONE = bytes.maketrans(b"{", b"[")
 _NO_OPENERS = bytes(byte for byte in range(256) if byte not in b"\0[{")
 _JSON_BLANKS = b" \t\r\n"
@@ -131,7 +131,7 @@ class Gate:
             joined = b"\0".join(cast("Sequence[bytes]", piece))
         except TypeError:  # a tombstone; to look for one beforehand costs more than all the rest
             return False
-        digits = joined.translate(_DIGITS_AS_ZERO)
+        digits = joined.translate(DIGITS_AS_ZERO)
         if b"0" * 20 in digits or b"-" + b"0" * 19 in digits:
             return False
         return b"[" * (self.depth_max + 1) not in joined.translate(_OPENERS_AS_ONE, _NO_OPENERS)

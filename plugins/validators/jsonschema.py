@@ -142,16 +142,17 @@ def _compiled(schema: JsonObject, origin: str, *, ignore_unknown_formats: bool) 
 
 
 def _unusable(origin: str, error: Exception) -> str:
+    """What is wrong with the schema: the place in it, the value there, and what to do."""
     message = str(getattr(error, "message", error))
-    where = pointer_of(getattr(error, "instance_path", None) or ())
-    hint = ""
+    where, hint = pointer_of(getattr(error, "instance_path", ())), ""
     if "is not present in a registry" in message:
         message = message.partition(" and retrieving it failed")[0]
         hint = " A `$ref` may point into the schema itself only (`#/$defs/…`); nothing is ever fetched."
     elif "Unknown format" in message:
         message = message.partition(". Adjust")[0]
         hint = " Mend the name, or write `unknown_formats: ignore`."
-    return f"{origin} is no usable JSON Schema{f' at {where}' if where else ''}: {message_of(message)}.{hint}"
+    place = f" at {where} ({shown(getattr(error, 'instance', None))})" if where else ""
+    return f"{origin} is no usable JSON Schema{place}: {message_of(message)}.{hint}"
 
 
 def _fetch_nothing(uri: str) -> NoReturn:

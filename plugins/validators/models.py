@@ -34,7 +34,7 @@ def load_model(path: str) -> type[pydantic.BaseModel]:
         raise ConfigError(f"{OPTION} is `{path}`: that is no pydantic model (a subclass of `pydantic.BaseModel`).")
     try:
         found.model_rebuild()
-    except pydantic.PydanticUserError as error:
+    except (pydantic.PydanticUserError, pydantic.PydanticUndefinedAnnotation) as error:
         raise ConfigError(f"{OPTION} is `{path}`: the model is not complete: {message_of(error.message)}") from None
     return found
 

@@ -14,11 +14,12 @@ from pydantic_core import ErrorDetails, core_schema
 from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
 from streamlake.engine.errors import ConfigError
 from streamlake.plugins.validators.arrow_types import DECIMAL_KEYWORD, NAIVE_KEYWORD, Column, columns_of
-from streamlake.plugins.validators.columns import TableBuilder
+from streamlake.plugins.validators.columns import TableBuilder, unfit
 from streamlake.plugins.validators.decode import Admitted, Gate, drain
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.models import load_model, source_hashes
 from streamlake.plugins.validators.options import GateOptions, read_options
+from streamlake.plugins.validators.scan import may_round, rounded_integer
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 
@@ -84,10 +85,13 @@ class PydanticValidator:
         for piece in admitted.pieces():
             models = self._models(piece, keep=True)
             taken = [model is not None for model in models]
+            indices = list(compress(piece.indices, taken))
             # The columns are what the model serialises to, so a Python validator's change is in them.
             documents = self._dump(list(compress(models, taken)), mode="json", by_alias=False, warnings=False)
-            unfit = builder.add(list(compress(piece.indices, taken)), documents)
-            admitted.refused.update((refusal.index, refusal) for refusal in unfit)
+            if may_round(piece.values):
+                indices, documents = _unrounded(admitted, indices, documents, list(compress(piece.values, taken)))
+            refusals = builder.add(indices, documents)
+            admitted.refused.update((refusal.index, refusal) for refusal in refusals)
         return admitted.verdict(builder.table())
 
     def _models(self, admitted: Admitted, *, keep: bool) -> list[Any]:
@@ -116,6 +120,21 @@ def _refusal(index: int, payload: bytes, error: pydantic.ValidationError) -> Ref
     value = "" if details["type"] == "missing" else f" with {shown(details['input'])}"
     message = f"{field or 'the record'} breaks `{details['type']}`{value}: {details['msg']}"
     return Refusal(index, "invalid", message_of(message), field)
+
+
+def _unrounded(
+    admitted: Admitted, indices: list[int], documents: list[Any], values: list[bytes]
+) -> tuple[list[int], list[Any]]:
+    """Those in which the model made no double of an integer that a double can't hold; refuses the others.
+
+    pydantic does so for every `float` field, without a word.
+    """
+    rounded = [rounded_integer(orjson.loads(value), row) for value, row in zip(values, documents, strict=True)]
+    for index, number in zip(indices, rounded, strict=True):
+        if number is not None:
+            admitted.refused[index] = unfit(index, number[0], "double", number[1])
+    exact = [number is None for number in rounded]
+    return list(compress(indices, exact)), list(compress(documents, exact))
 
 
 def _path_in(document: object, details: ErrorDetails) -> list[str | int]:

@@ -3,9 +3,12 @@
 import json
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from streamlake.plugins.validators.wording import pointer_of
+
+DIGITS_AS_ZERO = bytes(ord("0") if chr(byte) in "0123456789" else byte for byte in range(256))
 
 INT_MIN = -(2**63)
 INT_NEXT = 2**64  # half-open, as all our ranges: the largest integer is 2^64 - 1
@@ -46,6 +49,24 @@ def has_long_integer(outside: bytes) -> bool:
     return any(not _is_64_bit(match) for match in _LONG_INTEGER.findall(outside))
 
 
+def may_round(payloads: Iterable[bytes]) -> bool:
+    """Whether any of the payloads could hold an integer that a double rounds: it has 16 digits or more."""
+    return b"0" * 16 in b"\0".join(payloads).translate(DIGITS_AS_ZERO)
+
+
+def rounded_integer(document: object, columns: object) -> tuple[str | None, int] | None:
+    """The first integer of a decoded document that stands in its `columns` only as the double next to it.
+
+    Both are compared by their values alone: a model may rename and move its fields.
+    """
+    held = {(type(value), value) for _, value in _leaves(columns) if isinstance(value, int | float)}
+    for path, value in _leaves(document):
+        if isinstance(value, int) and (int, value) not in held and int(float(value)) != value:
+            if (float, float(value)) in held:
+                return pointer_of(path), value
+    return None
+
+
 def may_overflow(payload: bytes) -> bool:
     """Whether a number could be larger than any double; cheap, and never wrong when it says no."""
     return _HUGE_NUMBER.search(payload) is not None
@@ -78,6 +99,19 @@ def number_out_of_range(payload: bytes) -> tuple[str | None, str] | None:
         elif isinstance(value, list):
             stack.extend(((*path, index), value[index]) for index in reversed(range(len(value))))
     return found
+
+
+def _leaves(document: object) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Every scalar of a decoded document with its path, in the order of the document."""
+    stack: list[tuple[tuple[str | int, ...], object]] = [((), document)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, dict):
+            stack.extend(((*path, key), item) for key, item in reversed(value.items()))
+        elif isinstance(value, list):
+            stack.extend(((*path, index), value[index]) for index in reversed(range(len(value))))
+        else:
+            yield path, value
 
 
 def _is_unicode(text: str) -> bool:

@@ -16,7 +16,7 @@ def test_deaths_outside_the_window_are_forgotten() -> None:
     assert waits == [1] * 20
 
 
-def test_a_person_who_acted_starts_the_count_anew() -> None:
+def test_a_landed_batch_starts_the_count_anew() -> None:
     backoff = Backoff(LIMITS)
     for now in range(5):
         backoff.died(float(now))

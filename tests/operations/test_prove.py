@@ -1,62 +1,23 @@
-"""`prove` finds nothing on a sound lake, and names every kind of tampering with its place."""
+"""`prove` finds nothing on a sound lake, does what its options say, and works beside a running engine."""
 
-import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import orjson
-import pyarrow as pa
 import pytest
 from support.lake import Lake
-from support.tamper import Fields, entry_paths, flip, forge_ledger, forge_rows, overwrite
+from support.proofs import ORDERS_0, ORDERS_1, SUBJECT, fill, final, only
+from support.tamper import Fields, entry_paths, flip, forge_ledger, overwrite
 
-from streamlake.engine.contracts import OffsetRange, TopicPartition
-from streamlake.engine.operations.proof_types import Defect, Proof
+from streamlake.engine.contracts import FileEntry, FileFacts, TopicPartition
 from streamlake.engine.operations.prove import Subject, prove
-
-ORDERS_0, ORDERS_1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
-SUBJECT = Subject("orders", "group", ["orders", "payments"])
-
-
-def fill(lake: Lake) -> Lake:
-    """orders/0: [0, 30) in three entries by two workers, a gap up to 35, and [35, 45); orders/1: [100, 110)."""
-    first = lake.claim(ORDERS_0)
-    first.land(10)
-    first.land(10, refused=[1, 8], skipped=[0, 5], holes=[3, 9])
-    second = lake.claim(ORDERS_0)
-    second.land(10, holes=range(10))
-    second.end.skip_to(35, "expired")
-    second.next = 35
-    second.land(10)
-    second.end.close()
-    lake.claim(ORDERS_1).land(10)
-    return lake
 
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return fill(Lake.make(tmp_path, starts={ORDERS_0: 0, ORDERS_1: 100}))
-
-
-def told(proof: Proof) -> list[tuple[str, TopicPartition | None, OffsetRange | None]]:
-    return [(defect.kind, defect.source, defect.offsets) for defect in proof.defects]
-
-
-def only(lake: Lake, **options: object) -> Defect:
-    """The one defect of a lake."""
-    proof = prove(lake.ledger(), SUBJECT, **options)
-    assert len(proof.defects) == 1, proof.defects
-    assert not proof.holds
-    return proof.defects[0]
-
-
-def final(lake: Lake, path: Path) -> str:
-    return path.relative_to(lake.root).as_posix()
-
-
-# -- sound ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("columns", ["envelope", "value"])
@@ -102,257 +63,6 @@ def test_a_root_without_a_run_proves_nothing_and_says_so(lake: Lake) -> None:
 def test_another_pipelines_root_is_not_taken_for_ours(lake: Lake) -> None:
     proof = prove(lake.ledger(), Subject("invoices", "billing", ["orders"]))
     assert [(defect.kind, defect.run) for defect in proof.defects] == [("run", "live-1")] * 2
-
-
-# -- tampered with -------------------------------------------------------------------------------------------------
-
-
-def test_a_removed_file_is_missing(lake: Lake) -> None:
-    path = lake.files("raw")[1]
-    path.unlink()
-    defect = only(lake)
-    assert (defect.kind, defect.source, defect.path) == ("missing", ORDERS_0, final(lake, path))
-    assert defect.offsets == OffsetRange(10, 20)
-    assert only(lake, quick=True) == defect
-
-
-def test_a_removed_dead_letter_file_is_missing(lake: Lake) -> None:
-    (path,) = lake.files("dead")
-    path.unlink()
-    assert (only(lake).kind, only(lake).path) == ("missing", final(lake, path))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "copy.parquet",
-        "orders-00000-00000000000000000000-00000000000000000010.live-1.copy.parquet",
-        "orders-00000-00000000000000000000-00000000000000000011.live-1.parquet",
-        "orders-00007-00000000000000000000-00000000000000000010.live-1.parquet",
-        "orders-00000-00000000000000000000-00000000000000000010.live-2.parquet",
-        "ingestion_date=2026-01-01/orders-00000-00000000000000000000-00000000000000000010.live-1.parquet",
-    ],
-)
-@pytest.mark.parametrize("folder", ["raw/orders", "dead/orders", "raw/payments"])
-def test_a_copy_under_another_name_is_a_stray(lake: Lake, folder: str, name: str) -> None:
-    path = lake.root / folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(lake.files("raw")[0], path)
-    for quick in (False, True):
-        defect = only(lake, quick=quick)
-        assert (defect.kind, defect.path) == ("stray", final(lake, path))
-
-
-def test_a_staged_file_published_by_hand_is_a_stray(lake: Lake) -> None:
-    record = lake.claim(ORDERS_1).stage(5)
-    path = lake.root / record.files[0].final
-    os.link(lake.root / record.files[0].staged, path)
-    defect = only(lake)
-    assert (defect.kind, defect.path, defect.offsets) == ("stray", final(lake, path), OffsetRange(110, 115))
-    assert "the ledger ends at 110" in defect.message
-
-
-@pytest.mark.parametrize("at", [0, 40, -60, -9, -1])
-def test_a_flipped_bit_in_data_or_footer_is_an_altered_file(lake: Lake, at: int) -> None:
-    path = lake.files("raw")[2]
-    flip(path, at)
-    proof = prove(lake.ledger(), SUBJECT)
-    assert ("altered", final(lake, path)) in [(defect.kind, defect.path) for defect in proof.defects]
-    assert {defect.path for defect in proof.defects} == {final(lake, path)}
-
-
-def test_a_cut_off_file_is_altered_even_when_looked_at_quickly(lake: Lake) -> None:
-    path = lake.files("raw")[0]
-    overwrite(path, path.read_bytes()[:-1])
-    defect = only(lake, quick=True)
-    assert (defect.kind, defect.path) == ("altered", final(lake, path))
-
-
-@pytest.mark.parametrize("number", range(8))
-def test_a_flipped_bit_in_any_ledger_entry_is_told_and_the_other_partition_is_proven(lake: Lake, number: int) -> None:
-    path = entry_paths(lake, ORDERS_0)[number]
-    flip(path, path.read_bytes().index(b'"writer":"') + 12)
-    proof = prove(lake.ledger(), SUBJECT)
-    assert {(defect.kind, defect.source) for defect in proof.defects} == {("ledger", ORDERS_0)}
-    assert any(path.name in defect.message or f"entry {number}:" in defect.message for defect in proof.defects)
-    assert proof.totals.partitions == 2
-    assert proof.totals.rows >= 10  # of the other partition
-
-
-def test_a_removed_entry_is_told(lake: Lake) -> None:
-    path = entry_paths(lake, ORDERS_0)[2]
-    path.unlink()
-    defect = only(lake)
-    assert (defect.kind, defect.source) == ("ledger", ORDERS_0)
-    assert path.name in defect.message
-
-
-def test_files_behind_a_damaged_entry_are_not_called_strays_but_said(lake: Lake) -> None:
-    overwrite(entry_paths(lake, ORDERS_0)[1], b"{")
-    proof = prove(lake.ledger(), SUBJECT)
-    assert [defect.kind for defect in proof.defects] == ["ledger"]
-    assert "4 files lie behind a damaged entry" in proof.notes[0]
-
-
-def test_a_removed_last_entry_leaves_its_files_astray(lake: Lake) -> None:
-    entry_paths(lake, ORDERS_1)[-1].unlink()
-    defect = only(lake)
-    assert (defect.kind, defect.source, defect.offsets) == ("stray", ORDERS_1, OffsetRange(100, 110))
-
-
-def test_a_whole_ledger_that_is_gone_leaves_its_files_astray(lake: Lake) -> None:
-    shutil.rmtree(lake.root / "_ledger/live-1/orders/00001")
-    assert only(lake).kind == "stray"
-
-
-def take(positions: list[int]) -> Callable[[pa.Table], pa.Table]:
-    return lambda table: table.take(positions)
-
-
-def with_offset(position: int, offset: int) -> Callable[[pa.Table], pa.Table]:
-    def change(table: pa.Table) -> pa.Table:
-        offsets = table["_offset"].to_pylist()
-        offsets[position] = offset
-        return table.set_column(table.schema.get_field_index("_offset"), "_offset", pa.array(offsets, pa.int64()))
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "wanted"),
-    [
-        (take([1, 0, 2, 3, 4, 5, 6, 7, 8, 9]), {("order", None)}),
-        (take([0, 1, 2, 3, 4, 5, 6, 7, 8]), {("rows", (0, 10)), ("hole", (9, 10))}),
-        (take([0, 1, 2, 2, 4, 5, 6, 7, 8, 9]), {("order", None), ("duplicate", (2, 3)), ("hole", (3, 4))}),
-        (take([*range(10), 9]), {("rows", (0, 10)), ("order", None), ("duplicate", (9, 10))}),
-        (with_offset(9, 500), {("foreign", (500, 501)), ("hole", (9, 10))}),
-    ],
-)
-def test_rows_changed_by_somebody_who_forged_the_hashes_are_told_with_their_offsets(
-    lake: Lake, change: Callable[[pa.Table], pa.Table], wanted: set[tuple[str, tuple[int, int] | None]]
-) -> None:
-    path = lake.files("raw")[0]
-    forge_rows(lake, ORDERS_0, path, change)
-    proof = prove(lake.ledger(), SUBJECT)
-    found = {(kind, (span.first, span.next) if span else None) for kind, _, span in told(proof)}
-    assert found == wanted
-    assert all(defect.path in (final(lake, path), None) for defect in proof.defects)
-
-
-def test_a_dead_letter_removed_with_forged_hashes_is_a_hole(lake: Lake) -> None:
-    (path,) = lake.files("dead")
-    forge_rows(lake, ORDERS_0, path, take([0]))
-    found = {(kind, span) for kind, _, span in told(prove(lake.ledger(), SUBJECT))}
-    assert found == {("rows", OffsetRange(10, 20)), ("hole", OffsetRange(18, 19))}
-
-
-def test_a_dead_letter_that_landed_as_well_is_a_duplicate(lake: Lake) -> None:
-    forge_rows(lake, ORDERS_0, lake.files("raw")[1], with_offset(0, 11))
-    found = {(kind, span) for kind, _, span in told(prove(lake.ledger(), SUBJECT))}
-    assert found == {("duplicate", OffsetRange(11, 12)), ("hole", OffsetRange(12, 13))}
-
-
-def test_a_skipped_offset_that_stands_in_a_file_is_foreign(lake: Lake) -> None:
-    forge_rows(lake, ORDERS_0, lake.files("raw")[1], with_offset(0, 10))
-    found = {(kind, span) for kind, _, span in told(prove(lake.ledger(), SUBJECT))}
-    assert found == {("foreign", OffsetRange(10, 11)), ("hole", OffsetRange(12, 13))}
-
-
-def test_another_partitions_file_under_this_ones_name_is_told(lake: Lake) -> None:
-    path = lake.files("raw")[0]
-    overwrite(path, lake.files("raw")[-1].read_bytes())
-    proof = prove(lake.ledger(), SUBJECT)
-    assert {defect.path for defect in proof.defects if defect.kind in ("altered", "foreign")} == {final(lake, path)}
-    assert {"altered", "foreign"} <= set(proof.counts)
-
-
-def test_wrong_counts_with_right_hashes_are_told(lake: Lake) -> None:
-    def change(entries: list[Fields]) -> None:
-        entries[1].update(landed=9, read=9)
-
-    forge_ledger(lake, ORDERS_0, change)
-    assert (only(lake).kind, only(lake).source) == ("ledger", ORDERS_0)
-
-
-def test_counts_that_are_wrong_together_with_right_hashes_are_told_by_the_rows(lake: Lake) -> None:
-    def change(entries: list[Fields]) -> None:
-        entries[1].update(landed=9, read=9, holes=[[4, 5]])
-        entries[1]["files"][0]["rows"] = 9
-
-    forge_ledger(lake, ORDERS_0, change)
-    found = {(kind, span) for kind, _, span in told(prove(lake.ledger(), SUBJECT))}
-    assert found == {("rows", OffsetRange(0, 10)), ("foreign", OffsetRange(4, 5))}
-
-
-def test_an_entry_taken_out_with_forged_hashes_is_a_hole(lake: Lake) -> None:
-    def change(entries: list[Fields]) -> None:
-        del entries[2]
-        for seq, fields in enumerate(entries):
-            fields["seq"] = seq
-
-    forge_ledger(lake, ORDERS_0, change)
-    found = told(prove(lake.ledger(), SUBJECT))
-    assert ("hole", ORDERS_0, OffsetRange(10, 20)) in found
-    assert sorted(kind for kind, _, _ in found) == ["hole", "stray", "stray"]
-
-
-def test_an_entry_that_names_another_ones_file_is_told(lake: Lake) -> None:
-    def change(entries: list[Fields]) -> None:
-        entries[2]["files"][0]["final"] = entries[1]["files"][0]["final"]
-
-    forge_ledger(lake, ORDERS_0, change)
-    assert {"foreign", "altered", "duplicate", "stray"} <= set(prove(lake.ledger(), SUBJECT).counts)
-
-
-def test_a_writer_that_never_claimed_is_told(lake: Lake) -> None:
-    def change(entries: list[Fields]) -> None:
-        entries[4]["writer"] = entries[1]["writer"]
-
-    forge_ledger(lake, ORDERS_0, change)
-    assert {kind for kind, _, _ in told(prove(lake.ledger(), SUBJECT))} == {"ledger"}
-
-
-def test_a_committed_file_that_was_never_published_is_told_once_entries_follow(lake: Lake) -> None:
-    landing = lake.claim(ORDERS_1)
-    entry = landing.land(5)
-    landing.land(5)
-    path = lake.root / entry.files[0].final
-    staged = lake.root / entry.files[0].staged
-    staged.parent.mkdir(parents=True, exist_ok=True)
-    path.rename(staged)
-    defect = only(lake)
-    assert (defect.kind, defect.path, defect.offsets) == ("unpublished", final(lake, path), OffsetRange(110, 115))
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "kind"),
-    [
-        ("starts", {"orders": {"0": 5, "1": 100}}, "run"),
-        ("starts", {"orders": {"0": 0, "1": 90}}, "hole"),
-        ("topic_ids", {"orders": "another"}, "run"),
-        ("pipeline", "invoices", "run"),
-        ("group_id", "billing", "run"),
-    ],
-)
-def test_an_edited_run_file_is_told(lake: Lake, field: str, value: object, kind: str) -> None:
-    (path,) = lake.files("_runs")
-    overwrite(path, orjson.dumps({**orjson.loads(path.read_bytes()), field: value}))
-    assert kind in prove(lake.ledger(), SUBJECT).counts
-
-
-def test_a_run_file_that_can_not_be_read_is_told_and_so_are_the_files_nobody_vouches_for(lake: Lake) -> None:
-    (path,) = lake.files("_runs")
-    overwrite(path, b"{}")
-    proof = prove(lake.ledger(), SUBJECT)
-    assert (proof.defects[0].kind, proof.counts["run"]) == ("run", 1)
-    assert "_runs/live-1.json" in proof.defects[0].message
-    assert proof.counts["stray"] == len(lake.files("raw")) + len(lake.files("dead"))
-
-
-def test_two_runs_over_the_same_offsets_are_told(lake: Lake) -> None:
-    again = Lake.make(lake.root, run="live-2", starts={ORDERS_0: 40})
-    again.claim(ORDERS_0).land(10)
-    assert told(prove(lake.ledger(), SUBJECT)) == [("duplicate", ORDERS_0, OffsetRange(40, 45))]
 
 
 # -- options -------------------------------------------------------------------------------------------------------
@@ -403,26 +113,30 @@ def test_since_a_time_after_the_last_entry_looks_at_none_and_accuses_none(lake: 
 
 
 class Meanwhile:
-    """A ledger that lets an engine do something at the moment when a method is first called."""
+    """A ledger, and an engine that does something at the moment when a method of it is first asked for."""
 
     def __init__(self, lake: Lake, method: str, happens: Callable[[], object]) -> None:
         self._ledger, self._method, self._happens = lake.ledger(), method, happens
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         if name == self._method:
             self._method = ""
             self._happens()
         return getattr(self._ledger, name)
 
 
+def meanwhile(lake: Lake, method: str, happens: Callable[[], object]) -> Any:
+    return Meanwhile(lake, method, happens)
+
+
 def test_what_an_engine_lands_before_the_folders_are_listed_is_no_stray(lake: Lake) -> None:
     landing = lake.claim(ORDERS_1)
-    proof = prove(Meanwhile(lake, "visible", lambda: landing.land(5, refused=[1])), SUBJECT)
+    proof = prove(meanwhile(lake, "visible", lambda: landing.land(5, refused=[1])), SUBJECT)
     assert proof.defects == []
 
 
 def test_a_partition_that_appears_meanwhile_is_no_stray(lake: Lake) -> None:
-    proof = prove(Meanwhile(lake, "visible", lambda: lake.claim(TopicPartition("orders", 2)).land(5)), SUBJECT)
+    proof = prove(meanwhile(lake, "visible", lambda: lake.claim(TopicPartition("orders", 2)).land(5)), SUBJECT)
     assert proof.defects == []
 
 
@@ -435,22 +149,19 @@ def test_what_an_engine_publishes_after_it_was_seen_staged_is_not_accused(lake: 
         landing.end.publish(record)
         landing.land(5)
 
-    ledger = lake.ledger()
-    inspect = ledger.inspect
-    seen = []
+    ledger = meanwhile(lake, "", lambda: None)
+    inspect = lake.ledger().inspect
+    seen: list[str] = []
 
-    class Slow:
-        def __getattr__(self, name: str) -> object:
-            return getattr(ledger, name)
+    def slow(file: FileEntry, *, checksum: bool) -> FileFacts | None:
+        facts = inspect(file, checksum=checksum)
+        if facts is not None and not facts.published:
+            seen.append(facts.path)
+            go_on()
+        return facts
 
-        def inspect(self, file: object, *, checksum: bool) -> object:
-            facts = inspect(file, checksum=checksum)
-            if facts is not None and not facts.published:
-                seen.append(facts.path)
-                go_on()
-            return facts
-
-    proof = prove(Slow(), SUBJECT)
+    ledger.inspect = slow
+    proof = prove(ledger, SUBJECT)
     assert (len(seen), proof.defects) == (1, [])
 
 
@@ -459,5 +170,5 @@ def test_a_ledger_damaged_after_it_was_read_is_told_and_its_new_files_are_not_ca
         lake.claim(ORDERS_1).land(5)
         overwrite(entry_paths(lake, ORDERS_1)[-1], b"{")
 
-    proof = prove(Meanwhile(lake, "visible", damage), SUBJECT)
+    proof = prove(meanwhile(lake, "visible", damage), SUBJECT)
     assert [defect.kind for defect in proof.defects] == ["ledger"]

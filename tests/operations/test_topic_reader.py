@@ -1,13 +1,13 @@
 """The plain reader of topic ranges, on a real broker: transactions, retention, ranges side by side."""
 
 from collections.abc import Iterator
-from typing import Protocol
 from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
+from support.shared import SharedKafka
 
 from streamlake.engine.contracts import OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError, SourceError
@@ -15,19 +15,13 @@ from streamlake.engine.kafka.reader import TopicRangeReader
 from streamlake.engine.kafka.topic_admin import TopicAdmin
 
 
-class Kafka(Protocol):
-    """What the fixture `kafka` gives."""
-
-    bootstrap_servers: str
-
-
 @pytest.fixture
-def admin(kafka: Kafka) -> TopicAdmin:
+def admin(kafka: SharedKafka) -> TopicAdmin:
     return TopicAdmin({"bootstrap.servers": kafka.bootstrap_servers})
 
 
 @pytest.fixture
-def reader(kafka: Kafka, admin: TopicAdmin) -> Iterator[TopicRangeReader]:
+def reader(kafka: SharedKafka, admin: TopicAdmin) -> Iterator[TopicRangeReader]:
     properties = {
         "bootstrap.servers": kafka.bootstrap_servers,
         "group.id": "nobody",
@@ -48,7 +42,7 @@ def source(admin: TopicAdmin) -> TopicPartition:
 
 
 @pytest.fixture
-def producer(kafka: Kafka) -> Producer:
+def producer(kafka: SharedKafka) -> Producer:
     return Producer({"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": str(uuid4())})
 
 
@@ -102,7 +96,7 @@ def test_an_open_transaction_ends_what_can_be_read(
 
 
 def test_what_has_expired_is_said_and_not_passed_over(
-    kafka: Kafka, reader: TopicRangeReader, producer: Producer, source: TopicPartition
+    kafka: SharedKafka, reader: TopicRangeReader, producer: Producer, source: TopicPartition
 ) -> None:
     producer.init_transactions(10)
     produce(producer, source, 5, commit=True)
@@ -115,7 +109,7 @@ def test_what_has_expired_is_said_and_not_passed_over(
     assert offsets(reader, source, 3, 6) == [3, 4]
 
 
-def test_a_range_past_the_end_is_an_error_and_not_an_endless_wait(kafka: Kafka, admin: TopicAdmin) -> None:
+def test_a_range_past_the_end_is_an_error_and_not_an_endless_wait(kafka: SharedKafka, admin: TopicAdmin) -> None:
     topic = f"reader-{uuid4()}"
     admin.create_topic(topic, 1, 1, {})
     reader = TopicRangeReader(

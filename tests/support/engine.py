@@ -1,5 +1,6 @@
 """Runs `streamlake` as a user does, in processes of its own, and waits for what it says instead of sleeping."""
 
+import contextlib
 import json
 import os
 import signal
@@ -52,7 +53,11 @@ def pipeline_yaml(folder: Path, servers: str, topic: str, **changes: Any) -> Pat
 
 
 class Engine:
-    """One `streamlake run` process; its log lines (JSON) are collected as they come."""
+    """One `streamlake run` process; its log lines (JSON) are collected as they come.
+
+    It leads a process group of its own, so that all of it can be frozen or killed at once, and whatever its end was,
+    nothing of it outlives the `with`. What it says is held against `assert_speaks_plainly` there.
+    """
 
     def __init__(self, pipeline: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self.lines: list[dict[str, Any]] = []
@@ -60,11 +65,12 @@ class Engine:
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
             [STREAMLAKE, "run", str(pipeline), "--log-format", "json", *arguments],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
             text=True,
             errors="replace",
+            start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -72,13 +78,17 @@ class Engine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.kill_everything()
         self._reader.join(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        if kind is None:
+            assert_speaks_plainly("".join(self.text))
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
             with self._changed:
                 self.text.append(line)
                 if line.startswith("{"):
@@ -87,27 +97,50 @@ class Engine:
         with self._changed:
             self._changed.notify_all()
 
-    def wait_for(self, what: str, matches: Callable[[dict[str, Any]], bool] = lambda _: True, count: int = 1) -> None:
-        """Wait until `count` log lines with event `what` have come that match."""
+    def wait_for(
+        self,
+        what: str,
+        matches: Callable[[dict[str, Any]], bool] = lambda _: True,
+        count: int = 1,
+        seconds: float = WAIT_SECONDS,
+    ) -> dict[str, Any]:
+        """Wait until `count` log lines with event `what` have come that match; the last of them."""
 
-        def found() -> bool:
-            return sum(1 for line in self.lines if line.get("event") == what and matches(line)) >= count
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.lines if line.get("event") == what and matches(line)]
 
         with self._changed:
-            if not self._changed.wait_for(found, WAIT_SECONDS):
-                raise AssertionError(f"no {what!r} ({count}) within {WAIT_SECONDS:g} s; the log:\n{self.log()}")
+            if not self._changed.wait_for(lambda: len(found()) >= count, seconds):
+                raise AssertionError(f"no {what!r} ({count}) within {seconds:g} s; the log:\n{self.log()}")
+            return found()[count - 1]
+
+    def events(self, what: str, **fields: Any) -> list[dict[str, Any]]:
+        """The log lines so far with event `what` and these fields."""
+        with self._changed:
+            return [line for line in self.lines if {**line, **fields, "event": what} == line]
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes, by pid: everything below the forkserver."""
+        return sorted((each for each in self.family() if _is_worker(each)), key=lambda process: process.pid)
+
+    def family(self) -> list[psutil.Process]:
+        """Every process of this engine that is alive, whether or not its supervisor still is."""
+        return [process for process in psutil.process_iter() if self._is_ours(process)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
         try:
-            children = psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-        return [child for child in children if child.is_running() and _is_worker(child)]
+            return os.getpgid(process.pid) == self.process.pid and process.status() != psutil.STATUS_ZOMBIE
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            return False
 
     def signal(self, number: int) -> None:
         """Send a signal to the supervisor."""
         self.process.send_signal(number)
+
+    def signal_everything(self, number: int) -> None:
+        """Send a signal to the supervisor and all below it, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
     def wait(self, seconds: float = WAIT_SECONDS) -> int:
         """Wait for its end; the exit code."""
@@ -118,18 +151,17 @@ class Engine:
         self._reader.join(10)
         return code
 
+    def stop(self) -> None:
+        """Ask it to leave, as an init system does; it has to succeed."""
+        self.signal(signal.SIGTERM)
+        code = self.wait()
+        assert code == 0, self.log()
+
     def kill_everything(self) -> None:
-        """SIGKILL the supervisor and everything below it, as a power cut would."""
-        try:
-            family = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        except psutil.NoSuchProcess:
-            family = []
-        for process in family:
-            try:
-                process.send_signal(signal.SIGKILL)
-            except psutil.NoSuchProcess:
-                continue
+        """SIGKILL the supervisor and everything below it at once, as a power cut would."""
+        self.signal_everything(signal.SIGKILL)
         self.process.wait(30)
+        psutil.wait_procs(self.family(), timeout=30)
 
     def log(self) -> str:
         """All it has said."""
@@ -145,11 +177,20 @@ def _is_worker(process: psutil.Process) -> bool:
         return False
 
 
+BUGS_SHOW_AS = ("Traceback (most recent call last)", "Exception ignored in", "Fatal Python error", "this is a bug of")
+
+
+def assert_speaks_plainly(text: str) -> None:
+    """Whatever happens, a user reads sentences: no traceback, and nothing that the interpreter prints by itself."""
+    for bug in BUGS_SHOW_AS:
+        assert bug not in text, f"{bug!r} in what the user reads:\n{text[-20_000:]}"
+
+
 def streamlake(
     *arguments: str, env: dict[str, str] | None = None, seconds: float = WAIT_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; standard output and error are kept."""
-    return subprocess.run(
+    done = subprocess.run(
         [STREAMLAKE, *arguments],
         capture_output=True,
         text=True,
@@ -158,6 +199,8 @@ def streamlake(
         env={**os.environ, **(env or {})},
         check=False,
     )
+    assert_speaks_plainly(done.stdout + done.stderr)
+    return done
 
 
 def run_until_end(pipeline: Path, *arguments: str, env: dict[str, str] | None = None) -> Engine:

@@ -1,7 +1,7 @@
 """A lake on a real file sink, landed without Kafka: what the operations that read are tested on."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from streamlake.engine.contracts import (
 from streamlake.engine.letters import dead_letters_of
 from streamlake.plugins.sinks.file.sink import FileSink
 
+Value = Callable[[int], bytes | None]
 TOPIC_IDS = {"orders": "id-of-orders", "payments": "id-of-payments"}
 
 
@@ -94,9 +95,12 @@ class Landing:
         publish: bool = True,
         reason: Reason = "invalid",
         field: str | None = "/amount",
+        value: Value | None = None,
     ) -> Entry:
         """Land the next `rows` offsets; the collections hold positions in them. Returns the entry."""
-        record = self.stage(rows, refused=refused, skipped=skipped, holes=holes, reason=reason, field=field)
+        record = self.stage(
+            rows, refused=refused, skipped=skipped, holes=holes, reason=reason, field=field, value=value
+        )
         entry = self.end.commit(record)
         if publish:
             self.end.publish(record)
@@ -111,9 +115,13 @@ class Landing:
         holes: Collection[int] = (),
         reason: Reason = "invalid",
         field: str | None = "/amount",
+        value: Value | None = None,
     ) -> CommitRecord:
-        """Stage a batch, and go no further."""
-        batch = numbered_batch(self.source, self.next, rows, [at for at in range(rows) if at not in holes])
+        """Stage a batch, and go no further. `value` makes a message's value from its offset."""
+        delivered = [at for at in range(rows) if at not in holes]
+        batch = numbered_batch(self.source, self.next, rows, delivered)
+        if value is not None:
+            batch = replace(batch, values=[value(offset) for offset in batch.offsets])
         index_of = {offset - self.next: index for index, offset in enumerate(batch.offsets)}
         verdict = Verdict(
             refused=[Refusal(index_of[at], reason, "must not be negative", field) for at in sorted(refused)],

@@ -7,9 +7,11 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 
-def make_topic(servers: str, name: str = "orders", partitions: int = 1, **config: str) -> str:
-    """A topic with a name nobody else has; settings as `retention_ms="1000"`."""
-    topic = f"{name}.{uuid.uuid4().hex[:8]}"
+def make_topic(
+    servers: str, name: str = "orders", partitions: int = 1, *, exactly: str | None = None, **config: str
+) -> str:
+    """A topic with a name nobody else has (or `exactly` this one); settings as `retention_ms="1000"`."""
+    topic = exactly or f"{name}.{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": servers})
     settings = {key.replace("_", "."): value for key, value in config.items()}
     admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])[topic].result(30)

@@ -1,0 +1,103 @@
+"""Where a fault test takes place: topics and a root of its own, what was produced, and the check that ends it."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from support.account import Account, check_copies, entries_of
+from support.engine import Engine, pipeline_yaml, proof
+from support.topics import fill, make_topic, make_topic_named
+
+PLUGINS = Path(__file__).parent.parent / "faults" / "plugins"
+"""Validators that misbehave: the pipelines of scenes find them by `python_path`."""
+
+
+@dataclass
+class Scene:
+    """One pipeline over one topic; a value's place in `produced` is its offset."""
+
+    folder: Path
+    servers: str
+    topic: str
+    pipeline: Path
+    partitions: int
+    produced: dict[int, list[bytes | None]] = field(default_factory=dict)
+
+    @property
+    def lake(self) -> Path:
+        """The root."""
+        return self.folder / "lake"
+
+    @property
+    def dead_topic(self) -> str:
+        """Where copies of refused records go."""
+        return f"{self.topic}.dlq"
+
+    def produce(self, values: Iterable[bytes | None], partition: int = 0) -> None:
+        """Add values to a partition."""
+        values = list(values)
+        fill(self.servers, self.topic, values, partition)
+        self.produced.setdefault(partition, []).extend(values)
+
+    def engine(self, *arguments: str, env: dict[str, str] | None = None) -> Engine:
+        """Start `streamlake run`; to be left by `with`."""
+        return Engine(self.pipeline, *arguments, env=env)
+
+    def run(self, *arguments: str, env: dict[str, str] | None = None, code: int = 0) -> Engine:
+        """A run to the end that has to end with `code`."""
+        with self.engine("--until-end", *arguments, env=env) as engine:
+            assert engine.wait() == code, engine.log()
+        return engine
+
+    def entries(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """The ledger's entries, read as plain JSON; of one kind or of all."""
+        return [entry for entry in entries_of(self.lake, self.topic) if kind in (None, entry["kind"])]
+
+    def landed(self) -> int:
+        """How many offsets the ledger accounts for by now."""
+        return sum(entry["next"] - entry["first"] for entry in self.entries())
+
+    def account(self) -> Account:
+        """What stands where, read without our code."""
+        return Account.of(self.lake, self.topic)
+
+    def check(self, crashing: Sequence[bytes] = (), prove: Sequence[str] = ("--kafka",)) -> Account:
+        """All is well: by our own proof, by an account taken without our code, and in the dead-letter topic."""
+        account = self.account()
+        account.check(self.produced, crashing)
+        found = proof(self.pipeline, *prove)
+        counts = (found["totals"]["landed"], found["totals"]["refused"], found["totals"]["skipped"])
+        assert counts == (len(account.raw), len(account.dead), len(account.skipped)), json.dumps(found, indent=2)
+        check_copies(self.servers, self.dead_topic, account)
+        return account
+
+
+class MakeScene(Protocol):
+    """The fixture `make_scene`; `changes` are those of `pipeline_yaml`."""
+
+    def __call__(self, *, partitions: int = 1, dead_topic: bool = True, servers: str | None = None, **changes: Any) -> Scene: ...
+
+
+def scene_in(folder: Path, servers: str, partitions: int, dead_topic: dict[str, str] | None, **changes: Any) -> Scene:
+    """Make the topics and write the YAML."""
+    topic = make_topic(servers, partitions=partitions)
+    if dead_topic is not None:
+        make_topic_named(servers, f"{topic}.dlq", **dead_topic)
+    folder.mkdir(parents=True, exist_ok=True)
+    pipeline = pipeline_yaml(folder, servers, topic, **{"python_path": [str(PLUGINS)], **changes})
+    return Scene(folder, servers, topic, pipeline, partitions)
+
+
+def orders(count: int, first: int = 0) -> list[bytes | None]:
+    """Small orders: of a hundred two are broken and one is a tombstone."""
+    return [_order(number) for number in range(first, first + count)]
+
+
+def _order(number: int) -> bytes | None:
+    if number % 100 == 77:
+        return None
+    if number % 50 == 13:
+        return b'{"order": %d, "items": [' % number
+    return b'{"order": %d, "items": [{"sku": "A-%d", "quantity": 1}]}' % (number, number % 7)

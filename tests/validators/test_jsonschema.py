@@ -1,0 +1,163 @@
+"""JSON Schema: what is accepted, how a refusal speaks, and which schemas are no use."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from validators import making
+
+from streamlake.engine.errors import ConfigError
+from streamlake.plugins.validators.jsonschema import JsonSchemaValidator
+
+
+def record(**properties: object) -> dict[str, Any]:
+    return {"type": "object", "properties": properties}
+
+
+def the_refusal(schema: dict[str, Any], payload: bytes) -> tuple[str | None, str]:
+    (refusal,) = making.refused(making.jsonschema(schema), payload)
+    assert refusal.reason == "invalid"
+    return refusal.field, refusal.message
+
+
+def problem(schema: object, **options: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        making.jsonschema(schema, **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "payload", "field", "message"),
+    [
+        (
+            record(a={"maximum": 50}),
+            b'{"a":51}',
+            "/a",
+            "/a breaks `maximum` with 51: it is greater than the maximum of 50",
+        ),
+        (record(a={"type": "integer"}), b'{"a":"x"}', "/a", '/a breaks `type` with "x": it is not of type "integer"'),
+        (
+            record(a={"items": {"enum": ["b"]}}),
+            b'{"a":["b",{"c":1}]}',
+            "/a/1",
+            '/a/1 breaks `enum` with {"c":1}: it is not',
+        ),
+        (
+            record(a={"format": "date"}),
+            b'{"a":"2026-02-30"}',
+            "/a",
+            '/a breaks `format` with "2026-02-30": it is not a "date"',
+        ),
+        ({"required": ["a/b"]}, b"{}", "/a~1b", '/a~1b breaks `required`: "a/b" is a required property'),
+        ({**record(a={}), "additionalProperties": False}, b'{"~":1}', "/~0", "/~0 breaks `additionalProperties`: "),
+        ({"unevaluatedProperties": False}, b'{"b":1}', "/b", "/b breaks `unevaluatedProperties`: "),
+        ({"minProperties": 1}, b"{}", None, "the record breaks `minProperties` with {}: "),
+        (record(a={"anyOf": [{"type": "null"}, {"type": "string"}]}), b'{"a":1}', "/a", "/a breaks `anyOf` with 1: "),
+    ],
+)
+def test_a_refusal_names_field_rule_and_value(
+    schema: dict[str, Any], payload: bytes, field: str | None, message: str
+) -> None:
+    found_field, found = the_refusal(schema, payload)
+    assert found_field == field
+    assert found.startswith(message)
+
+
+def test_a_long_value_and_a_long_message_are_cut() -> None:
+    _, message = the_refusal(record(a={"enum": ["y" * 400]}), json.dumps({"a": "x" * 5000}).encode())
+    assert len(message) == 300
+    assert f'"{"x" * 118}…' in message
+    field, message = the_refusal({**record(a={}), "additionalProperties": False}, json.dumps({"k" * 5000: 1}).encode())
+    assert field is not None
+    assert (len(field), len(message)) == (200, 300)
+
+
+def test_a_message_is_one_line_that_a_header_can_carry() -> None:
+    _, message = the_refusal(record(a={"const": 1}), '{"a":"\\n\\u0000\\u007f ä"}'.encode())
+    assert message.encode().decode() == message
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"a":"2016-12-31T23:59:60Z"}', b'{"a":"2026-01-02t03:04:05.123456789+05:30"}', b'{"a":7}', b"{}"],
+)
+def test_formats_are_asserted_of_strings_and_of_nothing_else(payload: bytes) -> None:
+    validator = making.jsonschema(record(a={"format": "date-time"}))
+    assert not making.refused(validator, payload)
+    assert making.refused(validator, b'{"a":"2026-01-02 03:04:05"}')
+
+
+def test_local_references_and_recursion_work() -> None:
+    schema = {
+        "$ref": "#/$defs/n",
+        "$defs": {"n": {"properties": {"next": {"$ref": "#/$defs/n"}, "v": {"type": "null"}}}},
+    }
+    refused = making.refused(making.jsonschema(schema), b'{"next":{"next":{"v":null}}}', b'{"next":{"next":{"v":0}}}')
+    assert [refusal.field for refusal in refused] == ["/next/next/v"]
+
+
+@pytest.mark.parametrize(
+    "reference", ["https://example.com/x.json", "http://127.0.0.1:1/x", "file:///etc/hostname", "other.json"]
+)
+def test_a_reference_that_leaves_the_schema_is_refused_and_never_fetched(
+    reference: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "other.json").write_text("{}")
+
+    def connect(*_: object) -> None:
+        raise AssertionError("something was fetched")
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    with pytest.raises(ConfigError, match=r"`\$ref` may point into the schema itself only") as caught:
+        JsonSchemaValidator.from_options({"schema": record(a={"$ref": reference})}, columns=False, base_dir=tmp_path)
+    assert reference in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        (record(a={"type": "objekt"}), ["/properties/a/type", "objekt"]),
+        (record(a={"pattern": "("}), ["/properties/a/pattern"]),
+        (record(a={"$ref": "#/$defs/nowhere"}), ["/$defs/nowhere"]),
+        (record(a={"format": "datetime"}), ["datetime", "unknown_formats: ignore"]),
+        ({"$schema": "http://json-schema.org/draft-07/schema#"}, ["draft-07", "2020-12"]),
+        ({"$schema": 7}, ["$schema", "7"]),
+    ],
+)
+def test_a_schema_that_is_no_use_says_where_and_why(schema: dict[str, Any], words: list[str]) -> None:
+    text = problem(schema)
+    assert all(word in text for word in words), text
+    assert "\n" not in text
+
+
+def test_an_unknown_format_can_be_let_pass() -> None:
+    validator = making.jsonschema(record(a={"format": "int64"}), unknown_formats="ignore")
+    assert not making.refused(validator, b'{"a":1}')
+
+
+def test_a_schema_file_is_found_beside_the_yaml_and_its_faults_are_named(tmp_path: Path) -> None:
+    def made(name: str) -> JsonSchemaValidator:
+        return JsonSchemaValidator.from_options({"schema": name}, columns=False, base_dir=tmp_path)
+
+    (tmp_path / "good.json").write_text('{"required":["a"]}')
+    assert making.refused(made("good.json"), b"{}")
+    (tmp_path / "text.json").write_text("{")
+    (tmp_path / "list.json").write_text("[]")
+    for name, words in {
+        "gone.json": "can't be read: No such file",
+        "text.json": "is not JSON",
+        "list.json": r"holds \[\]; a schema is a JSON object",
+    }.items():
+        with pytest.raises(ConfigError, match=words) as caught:
+            made(name)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+def test_refused_ones_cost_the_accepted_nothing() -> None:
+    validator = making.jsonschema(record(a={"type": "integer"}))
+    batch = [b'{"a":1}', b'{"a":"x"}', b"{", b'{"a":2}', None, b'{"a":null}', b'{"a":3}'] * 300
+    expected = [i for i in range(len(batch)) if i % 7 in (1, 2, 4, 5)]
+    assert [refusal.index for refusal in making.refused(validator, *batch)] == expected
