@@ -1,7 +1,8 @@
 """Reads a YAML file into plain values and remembers the line and column of each of them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,23 +40,20 @@ def read_document(path: Path) -> Document:
     by the core schema of YAML 1.2: `no`, `on` and `12:30` are text, `012` is 12.
     """
     text = _read_text(path)
-    loader = _Loader(text)
-    loader.file = str(path)
     try:
-        node = loader.get_single_node()
+        with closing(_Loader(text)) as loader:
+            node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         raise ConfigError(f"{where}: not YAML: {error.problem or error.context}{_hint(text, mark)}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    finally:
-        loader.dispose()
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{path}: must be a mapping that begins with `pipeline: <name>`, not {_kind(node)}")
     document = Document(str(path), {})
     problems: list[str] = []
-    document.tree = _Reader(document, loader, problems).mapping(node, ())
+    document.tree = _Reader(document, problems).mapping(node, ())
     if problems:
         raise ConfigError(*problems)
     return document
@@ -63,24 +61,31 @@ def read_document(path: Path) -> Document:
 
 def parse_value(text: str, where: str) -> object:
     """A YAML value given on the command line (`8`, `true`, `[a, b]`, `{x: 1}`, text). Raises ConfigError."""
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
-        problems: list[str] = []
-        value = _Reader(Document(where, {}), loader, problems).value(node, ()) if node is not None else ""
+        with closing(_Loader(text)) as loader:
+            node = loader.get_single_node()
     except yaml.YAMLError:
         return text  # what is not YAML is text: --set sink.root=gs://x: y
-    finally:
-        loader.dispose()
+    problems: list[str] = []
+    value = "" if node is None else _Reader(Document(where, {}), problems).value(node, ())
     if problems:
-        raise ConfigError(*(f"{where}: {problem}" for problem in problems))
+        raise ConfigError(*problems)
     return value
+
+
+_TAG = "tag:yaml.org,2002:"
+_SCALARS: Mapping[str, Callable[[str], object]] = {
+    "str": str,
+    "null": lambda _: None,
+    "bool": lambda text: text.lower() == "true",
+    "int": lambda text: int(text, 16 if text.startswith("0x") else 10),
+    "float": float,
+}
 
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's parser with aliases and deep nesting refused, and the scalars of YAML 1.2."""
 
-    file = ""
     depth = 0
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # PyYAML's own name; filled below, once
 
@@ -96,6 +101,10 @@ class _Loader(yaml.SafeLoader):
         self.depth -= 1
         return node
 
+    def close(self) -> None:
+        """For `contextlib.closing`."""
+        self.dispose()
+
 
 def _add_core_schema() -> None:
     """Scalars as in https://yaml.org/spec/1.2.2/#103-core-schema, without octal and infinities."""
@@ -105,7 +114,7 @@ def _add_core_schema() -> None:
         ("int", r"^[-+]?[0-9]+$|^0x[0-9a-fA-F]+$", list("-+0123456789")),
         ("float", r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$", list("-+0123456789.")),
     ):
-        _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), first)
+        _Loader.add_implicit_resolver(_TAG + tag, re.compile(pattern), first)
 
 
 _add_core_schema()
@@ -114,8 +123,8 @@ _add_core_schema()
 class _Reader:
     """Turns nodes into values, noting places and problems on the way."""
 
-    def __init__(self, document: Document, loader: _Loader, problems: list[str]) -> None:
-        self._document, self._loader, self._problems = document, loader, problems
+    def __init__(self, document: Document, problems: list[str]) -> None:
+        self._document, self._problems = document, problems
 
     def mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, object]:
         """A mapping with text keys; a repeated key is a problem, since YAML would take the last in silence."""
@@ -136,27 +145,19 @@ class _Reader:
     def value(self, node: yaml.Node, loc: Loc) -> object:
         """A mapping, a list or a scalar."""
         self._document.values[loc] = self._where(node)
-        if isinstance(node, yaml.MappingNode):
+        kind = node.tag.removeprefix(_TAG)
+        if isinstance(node, yaml.MappingNode) and kind == "map":
             return self.mapping(node, loc)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return [self.value(item, (*loc, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node)
-
-    def _scalar(self, node: yaml.Node) -> object:
-        kind = node.tag.removeprefix("tag:yaml.org,2002:")
-        text = str(node.value)
-        if kind == "str":
-            return text
-        if kind == "null":
-            return None
-        if kind == "bool":
-            return text.lower() == "true"
-        if kind == "int":
-            return int(text, 16) if text.startswith("0x") else int(text)
-        if kind == "float":
-            return float(text)
+        if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
+            try:
+                return _SCALARS[kind](str(node.value))
+            except ValueError:  # an explicit tag: !!int x
+                self._problems.append(f"{self._where(node)}: {node.value!r} is no {kind}")
+                return None
         self._problems.append(f"{self._where(node)}: the tag {node.tag} is refused: write the plain value")
-        return text
+        return None
 
     def _where(self, node: yaml.Node) -> str:
         if not self._document.name.startswith("--set"):

@@ -1,24 +1,25 @@
 """Finds the record that kills, hangs or breaks a validator, and refuses it alone as `crash`.
 
 The batch is bisected: each part is validated in a disposable child with a memory limit and a deadline. A part whose
-child fails is halved; a single record whose child fails alone, twice, is refused. A child that was killed from
-outside therefore costs a repetition and never a record.
+child dies is halved; a single record whose child dies alone, twice, is refused. A child that was killed from outside
+therefore costs a repetition and never a record. Where the validator only raises, the child itself bisects.
 """
 
 import contextlib
 import multiprocessing
-import os
 import resource
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 
 import pyarrow as pa
 
 from streamlake.engine.contracts import ArrowColumns, Batch, Beat, Refusal, Validator, Verdict
+from streamlake.engine.errors import BreakerError
+from streamlake.engine.orphan import die_with_the_parent
 
 TRIES_ALONE = 2
+DEATHS_MAX = 100
 START_SECONDS_MAX = 5.0
 ROW_SECONDS_MAX = 0.001  # a hundred times what a slow validator takes
 
@@ -38,12 +39,37 @@ class Isolation:
 
 
 def validate_isolated(batch: Batch, isolation: Isolation) -> Verdict:
-    """The verdict over `batch`, whatever its records do to the validator."""
-    verdicts = _bisect(batch, list(range(len(batch))), isolation)
+    """The verdict over `batch`, whatever its records do to the validator.
+
+    Raises BreakerError when more than DEATHS_MAX records each kill it: then it is the validator that is broken.
+    """
+    deaths: list[str] = []
+
+    def validate(part: Batch) -> Verdict | str:
+        isolation.beat()
+        outcome = _in_a_child(part, isolation)
+        if isinstance(outcome, str) and len(part) == 1:
+            deaths.append(outcome)
+            if len(deaths) > DEATHS_MAX * TRIES_ALONE:
+                raise BreakerError(
+                    f"{batch.source}: the validator dies of more than {DEATHS_MAX} records between offsets "
+                    f"{batch.range.first} and {batch.range.next}, last: {outcome}. Nothing of them was landed or "
+                    "refused. Mend the validator, then send SIGHUP or restart."
+                )
+        return outcome
+
+    return bisected(batch, validate)
+
+
+def bisected(batch: Batch, validate: Callable[[Batch], Verdict | str]) -> Verdict:
+    """The verdict over `batch` from those over its parts: a part without one (a sentence instead) is halved.
+
+    A single record without one, twice, is refused as `crash`.
+    """
     refused: list[Refusal] = []
     skipped: list[int] = []
     columns: list[ArrowColumns] = []
-    for indices, verdict in verdicts:
+    for indices, verdict in _verdicts(batch, range(len(batch)), validate):
         refused += [replace(refusal, index=indices[refusal.index]) for refusal in verdict.refused]
         skipped += [indices[index] for index in verdict.skipped]
         if verdict.columns is not None:
@@ -51,20 +77,23 @@ def validate_isolated(batch: Batch, isolation: Isolation) -> Verdict:
     return Verdict(refused, skipped, _joined(columns))
 
 
-def _bisect(batch: Batch, indices: Sequence[int], isolation: Isolation) -> list[tuple[Sequence[int], Verdict]]:
+def _verdicts(
+    batch: Batch, indices: Sequence[int], validate: Callable[[Batch], Verdict | str]
+) -> Iterator[tuple[Sequence[int], Verdict]]:
     """Verdicts over consecutive parts of `indices`, in order."""
     part = batch.take(indices)
-    failure = ""
+    outcome: Verdict | str = ""
     for _ in range(TRIES_ALONE if len(indices) == 1 else 1):
-        isolation.beat()
-        outcome = _in_a_child(part, isolation)
+        outcome = validate(part)
         if isinstance(outcome, Verdict):
-            return [(indices, outcome)]
-        failure = outcome
+            yield indices, outcome
+            return
     if len(indices) == 1:
-        return [(indices, Verdict([Refusal(0, "crash", f"the validator failed on this record alone: {failure}")]))]
+        yield indices, Verdict([Refusal(0, "crash", f"the validator failed on this record alone: {outcome}")])
+        return
     middle = len(indices) // 2
-    return _bisect(batch, indices[:middle], isolation) + _bisect(batch, indices[middle:], isolation)
+    yield from _verdicts(batch, indices[:middle], validate)
+    yield from _verdicts(batch, indices[middle:], validate)
 
 
 def _in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
@@ -104,23 +133,18 @@ def _answer_of(
 
 def _child(pipe: Connection, make: Callable[[], Validator], memory_bytes_max: int, seconds_max: float) -> None:
     """The disposable child: one part in, one verdict or sentence out."""
-    _die_with_the_worker()
+    die_with_the_parent()
     _limit(memory_bytes_max, seconds_max)
+    part: Batch = pipe.recv()  # before anything of the plugin runs: the worker waits until it is taken
     validator = make()
-    part: Batch = pipe.recv()
-    try:
-        verdict = validator.validate(part)
-    except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit too; it is the answer)
-        pipe.send(f"{type(error).__name__}: {error}"[:300])
-        return
-    pipe.send(verdict)
 
+    def validate(some: Batch) -> Verdict | str:
+        try:
+            return validator.validate(some)
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit too; it is the answer)
+            return f"{type(error).__name__}: {error}"[:300]
 
-def _die_with_the_worker() -> None:
-    """Leave when the worker is gone: nobody else would end a child that hangs."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+    pipe.send(bisected(part, validate))
 
 
 def _limit(memory_bytes_max: int, seconds_max: float) -> None:

@@ -1,14 +1,12 @@
 """The main function of a worker process: puts its parts together, runs it, and says why it ended."""
 
-import multiprocessing
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 
 import structlog
 
@@ -37,6 +35,7 @@ from streamlake.engine.letters import NoCopies
 from streamlake.engine.link import Link
 from streamlake.engine.logs import LogFormat, configure_logs
 from streamlake.engine.messages import Ended
+from streamlake.engine.orphan import die_with_the_parent
 from streamlake.engine.pipeline import Path
 from streamlake.engine.poison import Isolation, validate_isolated
 from streamlake.engine.policy import Policies, decide
@@ -67,7 +66,7 @@ def run_worker(pipe: Connection, job: object) -> None:
     assert isinstance(job, Job)
     link = Link(pipe)
     if job.own_process:
-        _die_with_the_supervisor()
+        die_with_the_parent()
         configure_logs(job.log_format, pipeline=job.config.pipeline)
     ended = _run(link, job)
     if ended is not None:
@@ -182,15 +181,3 @@ def _dead_letters(job: Job, link: Link) -> DeadLetterSender:
     if topic is None:
         return NoCopies()
     return KafkaDeadLetters(job.config, job.identity.run, link.beat)
-
-
-def _die_with_the_supervisor() -> None:
-    """End this process within a moment when the supervisor is gone, whatever the main loop is doing."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(Exit.ORPHANED)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

@@ -77,6 +77,7 @@ ROOMS: Mapping[str, Room] = {
             "engine.breaker",
             "engine.letters",
             "engine.poison",
+            "engine.orphan",
             "engine.link",
         ),
         "One partition and its batches: a source, a validator, a sink and dead letters, each handed in as a Protocol.",

@@ -90,10 +90,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 
 def packages_of(root: Path) -> set[str]:
-    """The folders that hold modules, or packages that do, by their import names; an empty `__init__` is no module."""
+    """The folders that hold modules, or packages that do, by their import names; an `__init__` alone is no module."""
     folders: set[Path] = set()
     for path in source_files(root):
-        if path.suffix == ".py" and path.parts[0] in FOLDERS and (root / path).read_text().strip():
+        if path.suffix == ".py" and path.name != "__init__.py" and path.parts[0] in FOLDERS:
             folders.update(folder for folder in path.parents if folder != Path())
     return {".".join(["streamlake", *folder.parts]) for folder in folders}
 
@@ -109,7 +109,7 @@ def test_a_folder_that_is_not_in_the_list_is_seen(tmp_path: Path) -> None:
     for name in ("engine/new/a.py", "engine/__init__.py", "http_edge/__init__.py", "build/lib/engine/old/b.py"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("" if path.name == "__init__.py" else '"""A."""\n')
+        path.write_text('"""A."""\n')
     assert packages_of(tmp_path) == {"streamlake.engine", "streamlake.engine.new"}
 
 

@@ -25,7 +25,6 @@ from streamlake.engine.cli.parts import open_ledger, open_topic_reader, point_in
 from streamlake.engine.contracts import OffsetRange, Reason, TopicPartition
 from streamlake.engine.errors import Exit, UsageError
 from streamlake.engine.operations.dead import fate_of, find_letter, list_letters
-from streamlake.engine.operations.dead_topic import list_topic_letters
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 
 source_option = click.option(
@@ -134,6 +133,8 @@ def _letters(config: PipelineConfig, wanted: LetterFilter, source: str) -> Itera
         return
     if config.dead_letters.topic is None:
         raise UsageError(f"{config.pipeline} has no dead-letter topic (dead_letters.topic): leave out --source topic")
+    from streamlake.engine.operations.dead_topic import list_topic_letters  # noqa: PLC0415  # imports librdkafka
+
     reader = open_topic_reader(config)
     try:
         yield list_topic_letters(reader, config.dead_letters.topic.name, wanted)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:  # librdkafka takes a tenth of a second to import: only comman
     from streamlake.engine.kafka.reader import TopicRangeReader
 
 
+BROKER_SECONDS = 5.0
+"""How long a question to the broker may take: whoever asks is waiting."""
+
+
 def open_ledger(config: PipelineConfig) -> Ledger:
     """The reading side of the pipeline's sink; touches no storage yet. Raises ConfigError."""
     add_python_path(config.python_path)
@@ -28,17 +32,17 @@ def open_topic_reader(config: PipelineConfig) -> "TopicRangeReader":
     from streamlake.engine.kafka.topic_admin import TopicAdmin  # noqa: PLC0415
 
     client_id = f"streamlake-{config.pipeline}-reader"
-    admin = TopicAdmin(admin_properties(config.kafka, client_id))
+    admin = TopicAdmin(admin_properties(config.kafka, client_id), timeout_seconds=BROKER_SECONDS)
     return TopicRangeReader(admin, reader_properties(config.kafka, client_id))
 
 
-def open_broker(config: PipelineConfig, timeout_seconds: float) -> "ClusterAdmin":
-    """The cluster, for questions that take `timeout_seconds` at most; makes no connection yet."""
+def open_broker(config: PipelineConfig) -> "ClusterAdmin":
+    """The cluster, for questions; makes no connection yet."""
     from streamlake.engine.kafka.admin import ClusterAdmin  # noqa: PLC0415  (see above)
     from streamlake.engine.kafka.settings import admin_properties  # noqa: PLC0415
 
     properties = admin_properties(config.kafka, f"streamlake-{config.pipeline}-status")
-    return ClusterAdmin(properties, timeout_seconds=timeout_seconds)
+    return ClusterAdmin(properties, timeout_seconds=BROKER_SECONDS)
 
 
 def point_in_time(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:

@@ -23,10 +23,13 @@ def command(pipeline: Path, overrides: tuple[str, ...], until_end: bool) -> None
     SIGTERM or Ctrl-C finishes the batches in hand and stops (again: stops at once; nothing is lost). SIGHUP reads the
     YAML again. Start the same command on more hosts to share the partitions.
     """
-    from streamlake.engine.assembly import run_pipeline  # noqa: PLC0415  (heavy; each child imports this module)
+    import structlog  # noqa: PLC0415  (heavy; each child imports this module)
+
+    from streamlake.engine.assembly import run_pipeline  # noqa: PLC0415
     from streamlake.engine.cli.display import ProgressDisplay  # noqa: PLC0415
 
     config = load(pipeline, overrides)
+    structlog.contextvars.bind_contextvars(pipeline=config.pipeline)
     with ProgressDisplay(wanted=until_end) as display:
         code = run_pipeline(config, until_end=until_end, reload=lambda: load(pipeline, overrides), tick=display.show)
     sys.exit(code)

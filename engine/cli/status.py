@@ -20,8 +20,6 @@ from streamlake.engine.cli.parts import open_broker, open_ledger
 from streamlake.engine.operations.status import PartitionStatus, PipelineStatus, ask_engine, status
 from streamlake.engine.state_json import state_to_json
 
-BROKER_SECONDS = 5.0
-"""A broker that is away shall not keep the ledger's part from whoever asks."""
 COLUMNS = ("partition", "next", "end", "lag", "landed", "refused", "skipped", "last commit", "state")
 
 
@@ -50,7 +48,7 @@ def command(pipeline: Path, overrides: tuple[str, ...], *, as_json: bool) -> Non
 def status_of(config: PipelineConfig) -> PipelineStatus:
     """The status of a pipeline by its settings. Raises StorageError when the sink's storage does not answer."""
     engine = ask_engine(config.metrics.listen) if config.metrics.listen else None
-    broker = open_broker(config, BROKER_SECONDS)
+    broker = open_broker(config)
     return status(open_ledger(config), config.pipeline, config.kafka.topic_names, config.kafka.group_id, broker, engine)
 
 

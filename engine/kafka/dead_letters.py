@@ -42,11 +42,14 @@ class KafkaDeadLetters:
     letters of an old record at once.
     """
 
-    def __init__(self, config: PipelineConfig, run: str, beat: Beat = lambda: None) -> None:
+    def __init__(
+        self, config: PipelineConfig, run: str, beat: Beat = lambda: None, *, timeout_seconds: float = 30.0
+    ) -> None:
+        """`timeout_seconds` bounds questions about the topic; sending is bounded by `delivery.timeout.ms`."""
         topic = config.dead_letters.topic
         assert topic is not None, "a pipeline without a dead-letter topic has no sender"
         self.topic = topic.name
-        self._config, self._run, self._beat = config, run, beat
+        self._config, self._run, self._beat, self._timeout = config, run, beat, timeout_seconds
         self._producer: RecordProducer | None = None
         self._limit = MESSAGE_BYTES_DEFAULT
 
@@ -64,7 +67,7 @@ class KafkaDeadLetters:
             del errors[index]
             errors |= self._send_alone(producer, index, letters[index])
         if errors:
-            self._check_topic(timeout_seconds=5.0)  # a topic that went away shows as a time-out only
+            self._check_topic()  # a topic that went away shows as a time-out only
             raise self._error(producer, errors, len(letters))
 
     def close(self) -> None:
@@ -84,11 +87,11 @@ class KafkaDeadLetters:
             self._producer = RecordProducer(properties, beat=self._beat)
         return self._producer
 
-    def _check_topic(self, timeout_seconds: float = 30.0) -> TopicAdmin:
+    def _check_topic(self) -> TopicAdmin:
         """Raises DeadLetterError where the topic is missing or nobody answers."""
         client_id = f"streamlake-{self._config.pipeline}-dead-letters"
         admin = TopicAdmin(
-            admin_properties(self._config.kafka, client_id), timeout_seconds=timeout_seconds, beat=self._beat
+            admin_properties(self._config.kafka, client_id), timeout_seconds=self._timeout, beat=self._beat
         )
         try:
             if self.topic not in admin.shapes([self.topic]):

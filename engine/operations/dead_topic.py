@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from typing import cast, get_args
 
 from streamlake.engine.contracts import Batch, DeadLetter, Reason, TopicPartition
-from streamlake.engine.kafka.dead_letters import CONNECT_PREFIX, without_error_headers
+from streamlake.engine.kafka.dead_letters import without_error_headers
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 from streamlake.engine.operations.topic_reader import TopicReader
-
-OURS = "streamlake."
 
 
 def list_topic_letters(reader: TopicReader, topic: str, wanted: LetterFilter) -> Iterator[FoundLetter]:
@@ -33,28 +31,33 @@ def list_topic_letters(reader: TopicReader, topic: str, wanted: LetterFilter) ->
 def letter_from_message(batch: Batch, index: int) -> FoundLetter:
     """One message of a dead-letter topic; what its headers do not say is taken from the message itself."""
     headers = list(batch.headers[index] or ())
-    said = {name: _text(value) for name, value in headers if name.startswith((CONNECT_PREFIX, OURS)) and value is not None}
-    place = f"{batch.source}/{batch.offsets[index]}"
-    reason = said.get(f"{OURS}reason", "")
+    said = {name: value.decode(errors="replace") for name, value in headers if value is not None}
+    timestamp_ms, reason = batch.timestamps_ms[index], said.get("streamlake.reason", "")
     letter = DeadLetter(
         source=TopicPartition(
-            said.get(f"{CONNECT_PREFIX}topic", batch.source.topic), _whole(said, f"{CONNECT_PREFIX}partition", batch.source.partition)
+            said.get("__connect.errors.topic", batch.source.topic),
+            _whole(said, "__connect.errors.partition", batch.source.partition),
         ),
-        offset=_whole(said, f"{CONNECT_PREFIX}offset", batch.offsets[index]),
-        timestamp_ms=batch.timestamps_ms[index],
+        offset=_whole(said, "__connect.errors.offset", batch.offsets[index]),
+        timestamp_ms=timestamp_ms,
         timestamp_type=batch.timestamp_types[index],
         key=batch.keys[index],
         value=batch.values[index],
         headers=without_error_headers(headers),
         reason=cast("Reason", reason) if reason in get_args(Reason) else "invalid",
-        field=said.get(f"{OURS}field") or None,
-        message=said.get(f"{CONNECT_PREFIX}exception.message", ""),
-        attempt=_whole(said, f"{OURS}attempt", 1),
-        first_failed_at_ms=_whole(said, f"{OURS}first_failed_at", batch.timestamps_ms[index]),
+        field=said.get("streamlake.field") or None,
+        message=said.get("__connect.errors.exception.message", ""),
+        attempt=_whole(said, "streamlake.attempt", 1),
+        first_failed_at_ms=_whole(said, "streamlake.first_failed_at", timestamp_ms),
     )
-    refused_at = datetime.fromtimestamp(batch.timestamps_ms[index] / 1000, UTC)
-    run, validator = said.get(f"{OURS}run", ""), said.get(f"{OURS}validator", "")
-    return FoundLetter(letter, refused_at, run, validator, place, said.get(f"{OURS}truncated"))
+    return FoundLetter(
+        letter,
+        refused_at=datetime.fromtimestamp(timestamp_ms / 1000, UTC),
+        run=said.get("streamlake.run", ""),
+        validator=said.get("streamlake.validator", ""),
+        found_in=f"{batch.source}/{batch.offsets[index]}",
+        truncated=said.get("streamlake.truncated"),
+    )
 
 
 def _whole(said: Mapping[str, str], name: str, otherwise: int) -> int:
@@ -63,7 +66,3 @@ def _whole(said: Mapping[str, str], name: str, otherwise: int) -> int:
         return int(said[name])
     except (KeyError, ValueError):
         return otherwise
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="replace")

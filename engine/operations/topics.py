@@ -1,9 +1,10 @@
 """Topics as the YAML wants them and as the cluster has them: the difference, and what may be done about it."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 
 from streamlake.config.model import PipelineConfig, TopicSettings
 from streamlake.engine.contracts import TopicPartition
@@ -60,10 +61,8 @@ def diff_topics(config: PipelineConfig, admin: TopicAdmin) -> list[Difference]:
         shape = shapes[topic.name]
         found += _partition_differences(topic, shape.partitions)
         found += _replication_differences(topic, shape.replication_factor)
-        changed = list(_setting_differences(topic, settings[topic.name]))
-        if any(change.refused for change in changed) and not _offsets(admin, topic.name, shape.partitions):
-            changed = [Difference(each.topic, each.what, each.wanted, each.found) for each in changed]
-        found += changed
+        empty = partial(_is_empty, admin, topic.name, shape.partitions)
+        found += _setting_differences(topic, settings[topic.name], empty)
     return found
 
 
@@ -130,7 +129,9 @@ def _replication_differences(topic: TopicSettings, found: int) -> Iterator[Diffe
         yield Difference(topic.name, "replication_factor", str(wanted), str(found), refused)
 
 
-def _setting_differences(topic: TopicSettings, found: Mapping[str, TopicSetting]) -> Iterator[Difference]:
+def _setting_differences(
+    topic: TopicSettings, found: Mapping[str, TopicSetting], empty: Callable[[], bool]
+) -> Iterator[Difference]:
     for name, wanted in topic.config.items():
         if name not in found:
             near = get_close_matches(name, found, 1)
@@ -139,7 +140,8 @@ def _setting_differences(topic: TopicSettings, found: Mapping[str, TopicSetting]
             continue
         value = found[name].value or ""
         if not same_setting(wanted, value):
-            yield Difference(topic.name, name, wanted, value, _why_refused(topic.name, name, wanted, value))
+            refused = _why_refused(topic.name, name, wanted, value)
+            yield Difference(topic.name, name, wanted, value, "" if refused and empty() else refused)
 
 
 def _why_refused(topic: str, name: str, wanted: str, found: str) -> str:
@@ -173,6 +175,10 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _is_empty(admin: TopicAdmin, topic: str, partitions: int) -> bool:
+    return _offsets(admin, topic, partitions) == 0
 
 
 def _offsets(admin: TopicAdmin, topic: str, partitions: int) -> int:

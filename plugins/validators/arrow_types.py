@@ -1,12 +1,28 @@
 """Derives typed columns from a JSON Schema, once: which Arrow type holds which field, exactly or not at all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import cast
 
 import pyarrow as pa
 
 from streamlake.engine.errors import ConfigError
+from streamlake.plugins.validators.column_types import (
+    BOOLEAN,
+    DATE,
+    INTEGER,
+    JSON_TEXT,
+    NAIVE_TIME,
+    NUMBER,
+    STRING,
+    UTC_TIME,
+    Column,
+    JsonText,
+    ListOf,
+    MapOf,
+    Node,
+    Scalar,
+    Struct,
+)
 
 DECIMAL_KEYWORD = "x-streamlake-decimal"
 """Beside `type: string`: `[precision, scale]` of decimal numbers written as text."""
@@ -21,72 +37,6 @@ _COMBINING = {"allOf", "anyOf", "oneOf", "if", "then", "else", "dependentSchemas
 Schema = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """A column of one Arrow type. `reads` are the Python types it takes; `text`: it is parsed from strings."""
-
-    arrow: pa.DataType
-    reads: frozenset[type]
-    text: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class JsonText:
-    """A column of strings, each the JSON text of a value that no single type describes."""
-
-    arrow: pa.DataType
-
-
-@dataclass(frozen=True, slots=True)
-class Struct:
-    """A column of objects with known fields; fields that are not declared are left out."""
-
-    arrow: pa.DataType
-    fields: tuple["Column", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ListOf:
-    """A column of arrays whose items are all of one type."""
-
-    arrow: pa.DataType
-    item: "Column"
-
-
-@dataclass(frozen=True, slots=True)
-class MapOf:
-    """A column of objects with open keys whose values are all of one type."""
-
-    arrow: pa.DataType
-    item: "Column"
-
-
-Node = Scalar | JsonText | Struct | ListOf | MapOf
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A field of the table or of a struct, or the items of a list or map."""
-
-    name: str
-    node: Node
-    nullable: bool
-
-    @property
-    def field(self) -> "pa.Field[pa.DataType]":
-        """The Arrow field."""
-        return pa.field(self.name, self.node.arrow, nullable=self.nullable)
-
-
-STRING = Scalar(pa.string(), frozenset({str}))
-INTEGER = Scalar(pa.int64(), frozenset({int}))
-NUMBER = Scalar(pa.float64(), frozenset({float, int}))
-BOOLEAN = Scalar(pa.bool_(), frozenset({bool}))
-DATE = Scalar(pa.date32(), frozenset({str}), text=True)
-UTC_TIME = Scalar(pa.timestamp("us", "UTC"), frozenset({str}), text=True)
-NAIVE_TIME = Scalar(pa.timestamp("us"), frozenset({str}), text=True)
-JSON_TEXT = JsonText(pa.string())
-
 _BY_TYPE: dict[str, Node] = {"integer": INTEGER, "number": NUMBER, "boolean": BOOLEAN}
 _BY_KIND: dict[type, Node] = {str: STRING, int: INTEGER, float: NUMBER, bool: BOOLEAN}
 
@@ -98,7 +48,7 @@ def columns_of(schema: Schema, origin: str) -> tuple[Column, ...]:
     """
     # The gate lets only objects through here, so a missing `type` at the top means one.
     derivation = _Derivation(schema)
-    merged, refs = derivation.resolved(schema, ())
+    merged, refs = derivation.resolved(schema, ("#",))
     node = derivation.node({"type": "object", **merged}, refs)
     if not isinstance(node, Struct):
         raise ConfigError(
@@ -114,21 +64,22 @@ class _Derivation:
     def __init__(self, document: Schema) -> None:
         self._document = document
 
-    def column(self, name: str, schema: object, refs: tuple[str, ...], *, required: bool) -> Column:
-        """The column for a value of `schema`; nullable where it may be missing or null."""
-        inner, refs, nullable = self._without_null(schema, refs)
-        node = self.node(inner, refs)
+    def column(self, name: str, schema: object, refs: tuple[str, ...], *, nullable: bool) -> Column:
+        """The column for a value of `schema`; nullable also where null is allowed."""
+        inner, refs, null_allowed = self._without_null(schema, refs)
+        nullable = nullable or null_allowed
+        node = self.node(inner, refs, nullable=nullable)
         # What becomes JSON text may be null whatever the schema says of it.
-        return Column(name, node, nullable or not required or isinstance(node, JsonText))
+        return Column(name, node, nullable or isinstance(node, JsonText))
 
-    def node(self, schema: object, refs: tuple[str, ...]) -> Node:
-        """What holds a value of `schema` that is not null."""
+    def node(self, schema: object, refs: tuple[str, ...], *, nullable: bool = False) -> Node:
+        """What holds a value of `schema` that is not null; `nullable`: beside it there may be nulls."""
         merged, refs = self.resolved(schema, refs)
         match _single_type(merged):
             case "array":
                 return self._of_array(merged, refs)
             case "object":
-                return self._of_object(merged, refs)
+                return self._of_object(merged, refs, nullable=nullable)
             case "string":
                 return _of_string(merged)
             case kind:
@@ -187,10 +138,10 @@ class _Derivation:
         items = schema.get("items")
         if not isinstance(items, Mapping) or schema.get("prefixItems") or _COMBINING.intersection(schema):
             return JSON_TEXT
-        item = self.column("item", items, refs, required=True)
+        item = self.column("item", items, refs, nullable=False)
         return ListOf(pa.list_(item.field), item)
 
-    def _of_object(self, schema: Schema, refs: tuple[str, ...]) -> Node:
+    def _of_object(self, schema: Schema, refs: tuple[str, ...], *, nullable: bool) -> Node:
         declared, open_ = schema.get("properties"), schema.get("additionalProperties")
         if schema.get("patternProperties") or _COMBINING.intersection(schema):
             return JSON_TEXT
@@ -198,12 +149,14 @@ class _Derivation:
             if isinstance(open_, Mapping) and open_:
                 return JSON_TEXT  # a struct would lose the open fields, a map the types of the declared ones
             required = cast("list[str]", schema.get("required") or [])
+            # Parquet writes no null struct whose fields say that they are never null.
             fields = tuple(
-                self.column(name, field, refs, required=name in required) for name, field in declared.items()
+                self.column(name, field, refs, nullable=nullable or name not in required)
+                for name, field in declared.items()
             )
             return Struct(pa.struct([column.field for column in fields]), fields)
         if isinstance(open_, Mapping):
-            item = self.column("value", open_, refs, required=True)
+            item = self.column("value", open_, refs, nullable=False)
             if not isinstance(item.node, JsonText):
                 return MapOf(pa.map_(pa.string(), item.field), item)  # type: ignore[call-overload]  # pyarrow takes fields, too
         return JSON_TEXT

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamlake.engine.contracts import Refusal
-from streamlake.plugins.validators.arrow_types import Column, ListOf, MapOf, Scalar, Struct
+from streamlake.plugins.validators.column_types import Column, ListOf, MapOf, Scalar, Struct
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 Path = tuple[str | int, ...]
@@ -58,13 +58,16 @@ class _UnfitError(Exception):
     """A value is not of a type that its column reads."""
 
 
-_UNFIT = (_UnfitError, pa.ArrowInvalid, pa.ArrowTypeError, KeyError, OverflowError, TypeError)
+_UNFIT = (_UnfitError, pa.ArrowInvalid, pa.ArrowTypeError, KeyError, OverflowError, TypeError, UnicodeError)
 
 
 def _array(column: Column, values: Values) -> Array:
     """The values as an Arrow array of the column's type; raises one of _UNFIT when it can't hold one exactly."""
-    nulls = None in values
-    if nulls and not column.nullable:
+    kinds = set(map(type, values))
+    nulls = type(None) in kinds
+    kinds.discard(type(None))
+    # Arrow alone would make 1 of 1.5 in an int64 column, and 1.0 of true in a float64 one.
+    if not kinds <= (column.node.reads or kinds) or (nulls and not column.nullable):
         raise _UnfitError
     if isinstance(column.node, Scalar):
         return _scalars(column.node, values)
@@ -73,9 +76,6 @@ def _array(column: Column, values: Values) -> Array:
 
 
 def _scalars(node: Scalar, values: Values) -> Array:
-    # Arrow alone would make 1 of 1.5 in an int64 column, and 1.0 of true in a float64 one.
-    if not set(map(type, values)) <= node.reads | {type(None)}:
-        raise _UnfitError
     if node.text:
         return _parsed(node.arrow, pa.array(values, pa.string()))
     try:
@@ -113,15 +113,12 @@ def _nested(column: Column, values: Values) -> Array:
     """Objects, arrays and JSON texts; none of the values is None."""
     match column.node:
         case Struct(_, fields):
-            _all_are(dict, values)
             children = [_array(field, _field_values(field, values)) for field in fields]
             return pa.StructArray.from_arrays(children, fields=[field.field for field in fields])
         case ListOf(arrow, item):
-            _all_are(list, values)
-            return _lists(_offsets(values), _array(item, list(chain(*values))), type=arrow)
+            return _lists(_offsets(values), _array(item, list(chain.from_iterable(values))), type=arrow)
         case MapOf(arrow, item):
-            _all_are(dict, values)
-            keys = pa.array(list(chain(*values)), pa.string())
+            keys = pa.array(list(chain.from_iterable(values)), pa.string())
             items = _array(item, list(chain.from_iterable(map(dict.values, values))))
             return _maps(_offsets(values), keys, items, type=arrow)
         case _:
@@ -133,11 +130,6 @@ def _spread(present: Array, values: Values) -> Array:
     following = iter(range(len(present)))
     places = [None if value is None else next(following) for value in values]
     return present.take(pa.array(places, pa.int64()))
-
-
-def _all_are(kind: type, values: Iterable[object]) -> None:
-    if not set(map(type, values)) <= {kind}:
-        raise _UnfitError
 
 
 def _field_values(field: Column, values: Values) -> Sequence[object]:

@@ -88,15 +88,13 @@ class Gate:
         return None
 
     def admit(self, values: Sequence[bytes | None]) -> Admitted:
-        """Refuse what orjson would let pass; all else may be parsed. About 0.5 CPU µs for a payload of 240 bytes."""
+        """Refuse what orjson would let pass; all else may be parsed. About 0.7 CPU µs for a payload of 240 bytes."""
         refused: dict[int, Refusal] = {}
         for first, piece in pieces_of(values):
             if not self._plain(piece):
-                doubtful = (index for index, value in enumerate(piece, first) if self._suspect(value))
-                for index in doubtful:
-                    refusal = self.refusal(index, values[index])
-                    if refusal is not None:
-                        refused[index] = refusal
+                doubtful = [index for index, value in enumerate(piece, first) if self._suspect(value)]
+                exact = (self.refusal(index, values[index]) for index in doubtful)
+                refused.update((refusal.index, refusal) for refusal in exact if refusal is not None)
         if not refused:
             return Admitted(refused, range(len(values)), cast("Sequence[bytes]", values))
         indices = [index for index in range(len(values)) if index not in refused]

@@ -11,7 +11,8 @@ import pydantic
 
 from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
 from streamlake.engine.errors import ConfigError
-from streamlake.plugins.validators.arrow_types import Column, columns_of
+from streamlake.plugins.validators.arrow_types import columns_of
+from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder
 from streamlake.plugins.validators.decode import Admitted, Gate
 from streamlake.plugins.validators.fingerprint import fingerprint_of

@@ -6,6 +6,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pydantic
 
@@ -40,13 +41,29 @@ def load_model(path: str) -> type[pydantic.BaseModel]:
 
 
 def source_hashes(model: type[pydantic.BaseModel]) -> dict[str, str]:
-    """sha256 of the source files that define the model and its base classes, by module; pydantic's own left out."""
+    """sha256 of the source files that define the model, its fields' models and all their base classes, by module.
+
+    pydantic's own are left out: its version says as much. So are functions that a validator imports from elsewhere.
+    """
     hashes = {}
-    for name in sorted({base.__module__ for base in model.__mro__}):
+    for name in sorted({base.__module__ for one in _models_within(model) for base in one.__mro__}):
         file = getattr(sys.modules.get(name), "__file__", None)
         if name.partition(".")[0] not in ("builtins", "pydantic") and file and Path(file).is_file():
             hashes[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
     return hashes
+
+
+def _models_within(model: type[pydantic.BaseModel]) -> set[type[pydantic.BaseModel]]:
+    """The model and those that its fields are made of, however deep."""
+    found: set[type[pydantic.BaseModel]] = set()
+    waiting: list[object] = [model]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, type) and issubclass(part, pydantic.BaseModel) and part not in found:
+            found.add(part)
+            waiting.extend(field.annotation for field in part.model_fields.values())
+        waiting.extend(get_args(part))
+    return found
 
 
 def _module(module_name: str, path: str) -> ModuleType:
@@ -66,8 +83,9 @@ def _module(module_name: str, path: str) -> ModuleType:
 
 def _failed(path: str, module_name: str, error: BaseException) -> str:
     """That the import itself failed, with the last line of the user's code that ran."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if len(frames) > 1 else ""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first one is ours
+    own = [frame for frame in frames if frame.filename != importlib.__file__ and frame.filename[0] != "<"]
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
     what = message_of(f"{type(error).__name__}: {error}")
     return f"{OPTION} is `{path}`: module `{module_name}` is there, but its import failed{place}: {what}"
 

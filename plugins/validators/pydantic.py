@@ -13,7 +13,8 @@ from pydantic_core import ErrorDetails, core_schema
 
 from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
 from streamlake.engine.errors import ConfigError
-from streamlake.plugins.validators.arrow_types import DECIMAL_KEYWORD, NAIVE_KEYWORD, Column, columns_of
+from streamlake.plugins.validators.arrow_types import DECIMAL_KEYWORD, NAIVE_KEYWORD, columns_of
+from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder, unfit
 from streamlake.plugins.validators.decode import Admitted, Gate, drain
 from streamlake.plugins.validators.fingerprint import fingerprint_of
@@ -84,7 +85,7 @@ class PydanticValidator:
     def _validate_typed(self, admitted: Admitted, builder: TableBuilder) -> Verdict:
         for piece in admitted.pieces():
             models = self._models(piece, keep=True)
-            taken = [model is not None for model in models]
+            taken = [index not in admitted.refused for index in piece.indices]
             indices = list(compress(piece.indices, taken))
             # The columns are what the model serialises to, so a Python validator's change is in them.
             documents = self._dump(list(compress(models, taken)), mode="json", by_alias=False, warnings=False)

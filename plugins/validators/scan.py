@@ -61,9 +61,10 @@ def rounded_integer(document: object, columns: object) -> tuple[str | None, int]
     """
     held = {(type(value), value) for _, value in _leaves(columns) if isinstance(value, int | float)}
     for path, value in _leaves(document):
-        if isinstance(value, int) and (int, value) not in held and int(float(value)) != value:
-            if (float, float(value)) in held:
-                return pointer_of(path), value
+        if not isinstance(value, int) or (int, value) in held:
+            continue
+        if int(float(value)) != value and (float, float(value)) in held:
+            return pointer_of(path), value
     return None
 
 

@@ -31,7 +31,7 @@ def test_every_problem_is_told_in_the_order_of_the_lines(yaml_file: YamlFile) ->
     assert [problem.split(": ")[0] for problem in found] == [
         "pipeline.yaml:3:22",
         "pipeline.yaml:6:37",
-        "pipeline.yaml:6:43",
+        "pipeline.yaml:6:45",
         "pipeline.yaml:11:19",
         "pipeline.yaml:12:16",
         "--set sink.type",
@@ -47,7 +47,8 @@ def test_list_items_are_told_by_their_names(yaml_file: YamlFile) -> None:
 def test_a_config_error_ends_in_78(yaml_file: YamlFile) -> None:
     with pytest.raises(ConfigError) as caught:
         yaml_file.load("pipeline: x")
-    assert caught.value.exit_code == Exit.BAD_CONFIG == 78
+    assert caught.value.exit_code is Exit.BAD_CONFIG
+    assert int(caught.value.exit_code) == 78
 
 
 # Variables

@@ -6,6 +6,8 @@ import pytest
 from support.batches import batch_of
 from support.poisons import KilledOnce, make
 
+from streamlake.engine import poison
+from streamlake.engine.errors import BreakerError
 from streamlake.engine.poison import Isolation, validate_isolated
 
 ISOLATION = Isolation(make, seconds_max=1.5, memory_bytes_max=1 << 30, beat=lambda: None)  # type: ignore[arg-type]
@@ -41,3 +43,17 @@ def test_a_child_killed_from_outside_costs_a_repetition_and_no_record(tmp_path: 
     isolation = Isolation(KilledOnce(mark), 30, 1 << 30, lambda: None)  # type: ignore[arg-type]
     assert list(validate_isolated(batch_of([b"a"]), isolation).refused) == []
     assert mark.exists()
+
+
+def test_a_validator_that_raises_on_every_record_is_bisected_within_one_child() -> None:
+    beats: list[None] = []
+    isolation = Isolation(make, 30, 1 << 30, lambda: beats.append(None))  # type: ignore[arg-type]
+    verdict = validate_isolated(batch_of([b"raise"] * 500), isolation)
+    assert [refusal.index for refusal in verdict.refused] == list(range(500))
+    assert len(beats) < 20, "one beat before a child, two a second while it works"
+
+
+def test_a_validator_that_dies_of_too_many_records_parks_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poison, "DEATHS_MAX", 2)
+    with pytest.raises(BreakerError, match="dies of more than 2 records between offsets 0 and 9"):
+        validate_isolated(batch_of([b"exit"] * 9), ISOLATION)

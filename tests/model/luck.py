@@ -34,6 +34,8 @@ class Run:
         while self.writers or self.world.late:
             if self.world.late and (not self.writers or self.random.random() < self.landings):
                 self._land()
+            elif self.random.random() < self.deaths:
+                self._kill()
             else:
                 self._resume(self.random.choice(self.writers), None)
         self._alone()
@@ -41,7 +43,7 @@ class Run:
         return self.world
 
     def _topic(self) -> Topic:
-        end, chance = self.random.randint(4, 12), self.random.random
+        end = self.random.randint(4, 12)
         fates = self.random.choices(["landed", "hole", "refused", "skipped"], [7, 1, 1, 1], k=end)
         holes, refused, skipped = (
             frozenset(offset for offset, fate in enumerate(fates) if fate == wanted)
@@ -54,7 +56,7 @@ class Run:
         if not self.writers or (len(self.writers) < WRITERS_MAX and chance() < self.births):
             self.writers.append(Writer(world, self.storage, self.random.randint(1, 4)))
         elif chance() < self.deaths:
-            self.writers.pop(self.random.randrange(len(self.writers))).kill()
+            self._kill()
         elif chance() < self.power_cuts:
             self._cut_power()
         elif chance() < self.expiries and world.topic.low < world.topic.end:
@@ -78,6 +80,9 @@ class Run:
         if writer.over:
             self.writers.remove(writer)
             self.world.counts[f"end {type(writer.end).__name__}"] += 1
+
+    def _kill(self) -> None:
+        self.writers.pop(self.random.randrange(len(self.writers))).kill()
 
     def _land(self) -> None:
         self.world.counts["landed late"] += 1

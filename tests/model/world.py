@@ -5,7 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from streamlake.engine.contracts import Batch, Entry, FileEntry, OffsetRange, Refusal, TopicFacts, TopicPartition, Verdict
+from streamlake.engine.contracts import (
+    Batch,
+    Entry,
+    FileEntry,
+    OffsetRange,
+    Refusal,
+    TopicFacts,
+    TopicPartition,
+    Verdict,
+)
 from streamlake.engine.errors import PositionLostError
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.entry import decoded
@@ -71,6 +80,7 @@ class World:
     entries: list[Entry] = field(default_factory=list)
     files: dict[str, FileEntry] = field(default_factory=dict)  # of all entries, by final and by staged name
     seen: dict[int, str] = field(default_factory=dict)  # the visible file that each offset stands in
+    staged_at: dict[str, int] = field(default_factory=dict)  # how many entries there were
     owners: dict[int, str] = field(default_factory=dict)  # who was told that it holds an epoch
     sent: set[int] = field(default_factory=set)
     reported: int | None = None
@@ -89,7 +99,9 @@ class World:
         self.objects[path] = data
         if path.startswith(layout.LEDGER):
             self._append(decoded(data, path), path)
-        elif not path.startswith(layout.STAGE):
+        elif path.startswith(layout.STAGE):
+            self.staged_at[path] = len(self.entries)
+        else:
             self._show(path, data)
 
     def drop(self, path: str) -> None:
@@ -197,9 +209,15 @@ class World:
         self.sent.add(offset)
 
     def owns(self, epoch: int, writer: str) -> None:
-        """A claim that was answered with success."""
+        """A claim that was answered with success, rolled forward and collected."""
         owner = self.owners.setdefault(epoch, writer)
         require(owner == writer, f"epoch: {epoch} is held by {owner} and by {writer}")
+        claim = next((entry for entry in self.entries if (entry.kind, entry.epoch) == ("claim", epoch)), None)
+        require(claim is not None, f"claim: there is none for epoch {epoch}")
+        assert claim is not None
+        for path in self.objects:
+            if path.startswith(layout.STAGE) and int(path.split("/")[-2]) < epoch:
+                require(self.staged_at[path] > claim.seq, f"collection: {path} was there before the claim of {epoch}")
 
     def new_id(self) -> str:
         """A name that nobody had before."""

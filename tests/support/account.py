@@ -83,6 +83,11 @@ def entry_paths(lake: Path, topic: str) -> list[Path]:
     return sorted((lake / "_ledger").glob(f"*/{topic}/*/*/*.json"))
 
 
+def tree_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder with its bytes."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def text_of(field: Any) -> bytes | None:
     """Bytes as JSON lines hold them: text, or base64 where they are none."""
     if field is None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -161,7 +162,7 @@ class Engine:
         """SIGKILL the supervisor and everything below it at once, as a power cut would."""
         self.signal_everything(signal.SIGKILL)
         self.process.wait(30)
-        psutil.wait_procs(self.family(), timeout=30)
+        gone_within(self.family(), 30)
 
     def log(self) -> str:
         """All it has said."""
@@ -173,6 +174,23 @@ def _is_worker(process: psutil.Process) -> bool:
     try:
         parent = process.parent()
         return parent is not None and "forkserver" in " ".join(parent.cmdline()) and process.pid != parent.pid
+    except psutil.NoSuchProcess:
+        return False
+
+
+def gone_within(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Wait up to `seconds` until they have ended, reaped or not; those that have not."""
+    deadline = time.monotonic() + seconds
+    alive = [process for process in processes if _is_alive(process)]
+    while alive and time.monotonic() < deadline:
+        psutil.wait_procs(alive, timeout=0.02)
+        alive = [process for process in alive if _is_alive(process)]
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

@@ -53,6 +53,14 @@ class Lake:
         identity = RunIdentity(run, "orders", "group", "cluster", ids, dict(starts or {}), created_at)
         return cls(root, sink, sink.register_run(identity))
 
+    @classmethod
+    def open(cls, root: Path, run: str = "live-1") -> "Lake":
+        """A lake that somebody else has filled."""
+        sink = FileSink.from_options({"root": str(root)}, base_dir=root)
+        identity = sink.find_run(run)
+        assert identity is not None, f"no run {run} under {root}"
+        return cls(root, sink, identity)
+
     def ledger(self) -> Ledger:
         """The reading side, made anew."""
         return self.sink.ledger()

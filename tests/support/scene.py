@@ -1,14 +1,15 @@
 """Where a fault test takes place: topics and a root of its own, what was produced, and the check that ends it."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from support.account import Account, check_copies, entries_of
 from support.engine import Engine, pipeline_yaml, proof
-from support.topics import fill, make_topic, make_topic_named
+from support.topics import fill, make_topic
 
 PLUGINS = Path(__file__).parent.parent / "faults" / "plugins"
 """Validators that misbehave: the pipelines of scenes find them by `python_path`."""
@@ -68,26 +69,45 @@ class Scene:
         account = self.account()
         account.check(self.produced, crashing)
         found = proof(self.pipeline, *prove)
-        counts = (found["totals"]["landed"], found["totals"]["refused"], found["totals"]["skipped"])
+        counts = tuple(found["totals"][name] for name in ("rows", "dead_letters", "skipped"))
         assert counts == (len(account.raw), len(account.dead), len(account.skipped)), json.dumps(found, indent=2)
         check_copies(self.servers, self.dead_topic, account)
         return account
 
 
 class MakeScene(Protocol):
-    """The fixture `make_scene`; `changes` are those of `pipeline_yaml`."""
+    """The fixture `make_scene`; `changes` are those of `pipeline_yaml`, `dead_topic` its settings (None: no topic)."""
 
-    def __call__(self, *, partitions: int = 1, dead_topic: bool = True, servers: str | None = None, **changes: Any) -> Scene: ...
+    def __call__(
+        self,
+        *,
+        partitions: int = 1,
+        servers: str | None = None,
+        dead_topic: Mapping[str, str] | None = MappingProxyType({}),
+        topic: Mapping[str, str] = MappingProxyType({}),
+        **changes: Any,
+    ) -> Scene: ...
 
 
-def scene_in(folder: Path, servers: str, partitions: int, dead_topic: dict[str, str] | None, **changes: Any) -> Scene:
-    """Make the topics and write the YAML."""
-    topic = make_topic(servers, partitions=partitions)
-    if dead_topic is not None:
-        make_topic_named(servers, f"{topic}.dlq", **dead_topic)
-    folder.mkdir(parents=True, exist_ok=True)
-    pipeline = pipeline_yaml(folder, servers, topic, **{"python_path": [str(PLUGINS)], **changes})
-    return Scene(folder, servers, topic, pipeline, partitions)
+def make_scene_in(folder: Path, default_servers: str) -> MakeScene:
+    """Makes scenes below `folder`: topics on the given cluster, and the YAML."""
+
+    def make(
+        *,
+        partitions: int = 1,
+        servers: str | None = None,
+        dead_topic: Mapping[str, str] | None = MappingProxyType({}),
+        topic: Mapping[str, str] = MappingProxyType({}),
+        **changes: Any,
+    ) -> Scene:
+        servers = servers or default_servers
+        name = make_topic(servers, partitions=partitions, **topic)
+        if dead_topic is not None:
+            make_topic(servers, exactly=f"{name}.dlq", **dead_topic)
+        pipeline = pipeline_yaml(folder, servers, name, **{"python_path": [str(PLUGINS)], **changes})
+        return Scene(folder, servers, name, pipeline, partitions)
+
+    return make
 
 
 def orders(count: int, first: int = 0) -> list[bytes | None]:

@@ -36,9 +36,13 @@ class Pairs(list[tuple[str, Any]]):
 class Integer(str):
     """The text of an integer."""
 
+    __slots__ = ()
+
 
 class Fraction(str):
     """The text of a number with a fraction or an exponent."""
+
+    __slots__ = ()
 
 
 def _look(value: Any, found: set[Answer]) -> int:

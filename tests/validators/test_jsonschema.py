@@ -22,9 +22,9 @@ def the_refusal(schema: dict[str, Any], payload: bytes) -> tuple[str | None, str
     return refusal.field, refusal.message
 
 
-def problem(schema: object, **options: object) -> str:
+def problem(schema: object) -> str:
     with pytest.raises(ConfigError) as caught:
-        making.jsonschema(schema, **options)
+        making.jsonschema(schema)
     return str(caught.value)
 
 

@@ -7,8 +7,10 @@ from validators import making
 
 from streamlake.engine.contracts import Validator
 from streamlake.engine.errors import ConfigError
-from streamlake.plugins.validators.none import NoneValidator
 from streamlake.plugins.validators.json import JsonValidator
+from streamlake.plugins.validators.jsonschema import JsonSchemaValidator
+from streamlake.plugins.validators.none import NoneValidator
+from streamlake.plugins.validators.pydantic import PydanticValidator
 
 
 def problems(kind: str, **options: object) -> tuple[str, ...]:
@@ -49,10 +51,10 @@ def test_a_validator_without_options_says_so() -> None:
 def test_a_missing_or_wrong_schema_or_model_is_named() -> None:
     assert "validator.model is 7: " in problems("pydantic", model=7)[0]
     assert all("validator.schema" in text for text in problems("jsonschema", schema=7))
-    with pytest.raises(ConfigError, match="validator.schema is missing: validator `jsonschema` needs it"):
-        making.JsonSchemaValidator.from_options({}, columns=False, base_dir=making.FOLDER)
-    with pytest.raises(ConfigError, match="validator.model is missing: validator `pydantic` needs it"):
-        making.PydanticValidator.from_options({}, columns=False, base_dir=making.FOLDER)
+    with pytest.raises(ConfigError, match=r"validator\.schema is missing: validator `jsonschema` needs it"):
+        JsonSchemaValidator.from_options({}, columns=False, base_dir=making.FOLDER)
+    with pytest.raises(ConfigError, match=r"validator\.model is missing: validator `pydantic` needs it"):
+        PydanticValidator.from_options({}, columns=False, base_dir=making.FOLDER)
 
 
 @pytest.mark.parametrize("kind", [NoneValidator, JsonValidator])
@@ -114,5 +116,5 @@ def test_a_fingerprint_changes_with_the_source_of_the_model(tmp_path: Path, monk
 
 def test_a_schema_counts_by_its_content_not_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "copy.json").write_text((making.FOLDER / making.ORDER_SCHEMA).read_text())
-    copy = making.JsonSchemaValidator.from_options({"schema": "copy.json"}, columns=False, base_dir=tmp_path)
+    copy = JsonSchemaValidator.from_options({"schema": "copy.json"}, columns=False, base_dir=tmp_path)
     assert copy.fingerprint == making.jsonschema(making.ORDER_SCHEMA).fingerprint

@@ -267,13 +267,16 @@ def _fsync_folder(folder: Path) -> None:
 
 
 def _refuse_several_devices(root: Path) -> None:
-    device = root.stat().st_dev
     for part in root.iterdir():
-        if part.is_dir() and part.stat().st_dev != device:
+        if part.is_dir() and _device(part) != _device(root):
             raise ConfigError(
                 f"{part} lies on another device than {root}: files can't be renamed between them; "
                 "mount the device at the root instead"
             )
+
+
+def _device(path: Path) -> int:
+    return path.stat().st_dev
 
 
 def _file_system_magic(path: Path) -> int:

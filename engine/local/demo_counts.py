@@ -1,0 +1,136 @@
+"""What the demo counts, by different ways that have to agree: the generator, the ledger, the files, the topic."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from streamlake.engine.local.orders import broken_counts
+
+REASONS: Mapping[str, str] = {
+    "bad_utf8": "malformed",
+    "cut_off": "malformed",
+    "too_deep": "malformed",
+    "empty": "malformed",
+    "wrong_type": "invalid",
+    "missing_field": "invalid",
+    "negative_amount": "invalid",
+    "unknown_currency": "invalid",
+    "bad_date": "invalid",
+    "too_large": "oversize",
+}
+"""Why a generated record of each broken kind has to be refused (DESIGN §6)."""
+
+Row = tuple[int, int, int, int, int]
+"""Partition, rows, different offsets, first and last offset."""
+
+QUERY = """\
+SELECT _partition, count(*), count(DISTINCT _offset), min(_offset), max(_offset)
+FROM read_parquet('{glob}') GROUP BY 1 ORDER BY 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What the generator says it made."""
+
+    records: int
+    tombstones: int
+    by_reason: Mapping[str, int]
+
+    @classmethod
+    def of(cls, records: int, broken_ratio: float, tombstone_ratio: float) -> "Generated":
+        """As `streamlake produce --generate orders` with the same numbers."""
+        counts = broken_counts(records, broken_ratio, tombstone_ratio)
+        tombstones = counts.pop("tombstone")
+        by_reason: Counter[str] = Counter()
+        for kind, count in counts.items():
+            by_reason[REASONS[kind]] += count
+        return cls(records, tombstones, by_reason)
+
+    @property
+    def broken(self) -> int:
+        """How many are to be refused."""
+        return sum(self.by_reason.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What the ledger says became of all offsets."""
+
+    landed: int
+    refused: int
+    skipped: int
+
+    @classmethod
+    def of(cls, status: Mapping[str, Any]) -> "Ledger":
+        """From `streamlake status --json`."""
+        partitions = status["partitions"]
+        return cls(*(sum(one[name] for one in partitions) for name in ("landed", "refused", "skipped")))
+
+    @property
+    def all(self) -> int:
+        """Every offset that was delivered."""
+        return self.landed + self.refused + self.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """Dead letters of one source: by reason, each place counted once, and how many copies there were."""
+
+    by_reason: Mapping[str, int]
+    copies: int
+    example: str
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> "Letters":
+        """From `streamlake dead list --json`; `example` is the place of an invalid one."""
+        places: dict[str, str] = {}
+        copies = 0
+        for line in lines:
+            letter = json.loads(line)
+            copies += 1
+            places[f"{letter['topic']}/{letter['partition']}/{letter['offset']}"] = letter["reason"]
+        example = next((place for place, reason in places.items() if reason == "invalid"), "")
+        return cls(Counter(places.values()), copies, example)
+
+    @property
+    def records(self) -> int:
+        """How many different records they are of."""
+        return sum(self.by_reason.values())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {reason}" for reason, count in sorted(self.by_reason.items()))
+
+
+def read_back(raw: Path) -> tuple[str, list[Row]]:
+    """Read the landed files with a reader that knows nothing of StreamLake: its name, and a row for each partition.
+
+    DuckDB where it is installed, else PyArrow.
+    """
+    if find_spec("duckdb") is None:
+        return "PyArrow", list(_read_by_arrow(raw))
+    import duckdb  # noqa: PLC0415  (in the extra `dev`)
+
+    with duckdb.connect() as connection:
+        rows: list[Row] = connection.sql(query(raw)).fetchall()
+    return "DuckDB", rows
+
+
+def query(raw: Path) -> str:
+    """The SQL that counts the landed rows."""
+    return QUERY.format(glob=f"{raw}/**/*.parquet".replace("'", "''"))
+
+
+def _read_by_arrow(raw: Path) -> Iterator[Row]:
+    import pyarrow.parquet as pq  # noqa: PLC0415  (takes a fifth of a second to import)
+
+    offsets: dict[int, list[int]] = {}
+    for file in sorted(raw.rglob("*.parquet")):
+        table = pq.ParquetFile(file).read(columns=["_partition", "_offset"])
+        for partition, offset in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            offsets.setdefault(partition, []).append(offset)
+    for partition, found in sorted(offsets.items()):
+        yield partition, len(found), len(set(found)), min(found), max(found)

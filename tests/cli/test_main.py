@@ -1,0 +1,187 @@
+"""The command line as a user meets it: fast help, near misses, exit codes, and never a traceback."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.engine import STREAMLAKE, streamlake
+from support.yaml_file import SMALL
+
+from streamlake.engine.cli.main import COMMANDS
+
+
+@pytest.fixture
+def valid(tmp_path: Path) -> Path:
+    """A valid pipeline's YAML; there is no broker where it points to."""
+    path = tmp_path / "orders.yaml"
+    path.write_text(SMALL.replace("127.0.0.1:9092", "127.0.0.1:1"))
+    return path
+
+
+def test_help_lists_every_command_in_less_than_a_third_of_a_second() -> None:
+    seconds = []
+    for _ in range(5):
+        began = time.monotonic()
+        found = streamlake("--help")
+        seconds.append(time.monotonic() - began)
+    assert found.returncode == 0
+    for name, (_, line) in COMMANDS.items():
+        assert name in found.stdout
+        assert line in found.stdout
+    assert min(seconds) <= 0.3, "on a busy machine the best of five counts"
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_that_is_listed_is_there_and_has_help(name: str) -> None:
+    found = streamlake(name, "--help")
+    assert found.returncode == 0, found.stderr
+    assert f"Usage: streamlake {name}" in found.stdout
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, streamlake.engine.cli.main as m\n"
+        "try: m.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({n.partition('.')[0] for n in sys.modules} & "
+        "{'pydantic', 'confluent_kafka', 'pyarrow', 'fsspec', 'rich', 'structlog', 'yaml'}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["rnu"], 2, "no such command 'rnu'; did you mean run?"),
+        (["frobnicate"], 2, "no such command 'frobnicate'; there are: run, validate"),
+        (["--frobnicate"], 2, "--frobnicate"),
+        (["validate"], 2, "Missing argument 'PIPELINE.yaml'"),
+        (["validate", "nowhere.yaml"], 78, "nowhere.yaml: can't be read: No such file or directory"),
+        (["--version"], 0, "streamlake 0."),
+    ],
+)
+def test_every_end_has_its_exit_code_and_its_sentence(arguments: list[str], code: int, said: str) -> None:
+    found = streamlake(*arguments)
+    assert found.returncode == code
+    assert said in found.stdout + found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_an_error_is_one_line_and_with_debug_shows_where(valid: Path) -> None:
+    arguments = ["produce", str(valid), "--topic", "x", "--stdin", "--file", str(valid)]
+    found = streamlake(*arguments)
+    assert found.returncode == 2
+    assert found.stderr == "say where the records come from: one of --file PATH, --stdin and --generate orders\n"
+    found = streamlake(*arguments, env={"STREAMLAKE_DEBUG": "1"})
+    assert found.returncode == 2
+    assert "Traceback" in found.stderr
+
+
+def test_an_error_nobody_thought_of_is_one_line_that_says_how_to_see_more(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from streamlake.engine.cli import main as module
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(module.streamlake, "main", broken)
+    with pytest.raises(SystemExit) as caught:
+        module.main([])
+    assert caught.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("unexpected KeyError: 'surprise'")
+    assert "STREAMLAKE_DEBUG=1" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), "abort"])
+def test_ctrl_c_ends_in_130(monkeypatch: pytest.MonkeyPatch, raised: object) -> None:
+    import click
+
+    from streamlake.engine.cli import main as module
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise raised if isinstance(raised, BaseException) else click.Abort
+
+    monkeypatch.setattr(module.streamlake, "main", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        module.main([])
+    assert caught.value.code == 130
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    found = subprocess.run(
+        [STREAMLAKE, "plugins", "--json"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert found.stderr == ""
+
+
+# validate
+
+
+def test_validate_says_what_is_there(valid: Path) -> None:
+    found = streamlake("validate", str(valid))
+    assert found.returncode == 0, found.stderr
+    assert found.stdout == (f"{valid}: valid: pipeline orders reads order.raw, order.late; validator json; sink file\n")
+
+
+def test_validate_finds_the_problems_of_every_part(valid: Path) -> None:
+    wrong = ["sink.format=parket", "validator.depht=3", "kafka.properties.fetch.wiat.max.ms=3"]
+    found = streamlake("validate", str(valid), *(part for each in wrong for part in ("--set", each)))
+    assert found.returncode == 78
+    lines = found.stderr.splitlines()
+    assert len(lines) == 3
+    assert any("sink.format" in line and "parquet" in line for line in lines)
+    assert any("validator" in line and "depht" in line for line in lines)
+    assert any('No such configuration property: "fetch.wiat.max.ms"' in line for line in lines)
+
+
+def test_validate_tells_programs_in_json(valid: Path) -> None:
+    import json
+
+    found = streamlake("validate", str(valid), "--json", "--set", "batch.rows_max=0")
+    assert found.returncode == 78
+    assert json.loads(found.stdout) == {
+        "valid": False,
+        "problems": ["--set batch.rows_max: 0 must be at least 1"],
+    }
+    assert json.loads(streamlake("validate", str(valid), "--json").stdout) == {"valid": True, "problems": []}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("validator.type=jsn", "there is no validator 'jsn'; did you mean json?"),
+        ("sink.type=flie", "there is no sink 'flie'; did you mean file?"),
+        ("sink.type=no.such.module:Sink", "there is no module no"),
+    ],
+)
+def test_validate_answers_an_unknown_plugin_with_the_nearest(valid: Path, setting: str, said: str) -> None:
+    found = streamlake("validate", str(valid), "--set", setting)
+    assert found.returncode == 78
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_plugins_lists_what_is_installed() -> None:
+    import json
+
+    found = json.loads(streamlake("plugins", "--json").stdout)
+    assert {(each["kind"], each["type"]) for each in found} >= {
+        ("validator", "none"),
+        ("validator", "json"),
+        ("validator", "jsonschema"),
+        ("validator", "pydantic"),
+        ("sink", "file"),
+    }
+    text = streamlake("plugins").stdout.splitlines()
+    assert text[0].split() == ["kind", "type", "class", "package"]
+    assert len(text) == len(found) + 1

@@ -1,0 +1,86 @@
+"""A disk that is full: what was committed survives, what needs no space is done first, and all goes on with space."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.disk import SmallDisk, small_disk
+from support.scene import PLUGINS, MakeScene, Scene, orders
+from support.waiting import wait_until
+
+NO_SPACE = "No space left on device"
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    """The root of this test's scene as a disk of its own."""
+    with small_disk(tmp_path / "lake", 4 * 1024 * 1024) as disk:
+        yield disk
+
+
+@pytest.fixture
+def scene(make_scene: MakeScene, disk: SmallDisk) -> Scene:
+    """A scene on the small disk."""
+    tests = PLUGINS.parent.parent
+    return make_scene(python_path=[str(PLUGINS), str(tests)], validator={"type": "on_small_disk:OnSmallDisk"})
+
+
+def test_what_was_committed_survives_two_claims_that_died_before_they_rolled_forward(
+    scene: Scene, disk: SmallDisk, tmp_path: Path
+) -> None:
+    scene.produce(orders(100))
+    _dies(scene, disk, f"after_commit:1:{tmp_path / 'first'}", restarts=0)
+    _dies(scene, disk, f"after_claim:2:{tmp_path / 'second'}", restarts=1)
+    assert [(entry["kind"], entry["epoch"]) for entry in scene.entries()] == [
+        ("claim", 1),
+        ("data", 1),
+        ("claim", 2),
+        ("claim", 3),
+    ]
+    staged = [file["staged"] for file in scene.entries("data")[0]["files"]]
+    assert len(staged) == 2
+    assert all((disk.folder / name).exists() for name in staged), "committed, and published by nobody yet"
+
+    # What the second left behind when it died is all the room there is for the claim.
+    epoch_2 = disk.folder / f"_stage/live-1/{scene.topic}/00000/00000002"
+    epoch_2.mkdir(parents=True, exist_ok=True)
+    (epoch_2 / "left-behind.jsonl").write_bytes(bytes(64 * 1024))
+    scene.produce(orders(100, first=100))
+    disk.fill()
+    scene.run(env=disk.env)
+    assert scene.entries("claim")[-1]["epoch"] == 4
+    scene.check()
+
+
+def test_a_full_disk_is_said_and_waited_for(scene: Scene, disk: SmallDisk) -> None:
+    scene.produce(orders(100))
+    with scene.engine(env=disk.env) as engine:
+        engine.wait_for("committed")
+        disk.fill()
+        scene.produce(orders(200, first=100))
+        engine.wait_for("worker ended", lambda line: line["exit"] == "storage" and NO_SPACE in line["why"], count=2)
+        disk.free()
+        wait_until(lambda: scene.landed() == 300, engine.log)
+        engine.stop()
+    scene.check()
+
+
+def test_a_disk_that_stays_full_ends_a_bounded_run_with_1_and_costs_nothing(scene: Scene, disk: SmallDisk) -> None:
+    scene.produce(orders(100))
+    scene.run(env=disk.env)
+    before = scene.entries()
+    scene.produce(orders(100, first=100))
+    disk.fill()
+    engine = scene.run("--set", "workers.restarts_max=1", env=disk.env, code=1)
+    (parked,) = engine.events("parked")
+    assert NO_SPACE in parked["why"]
+    assert scene.entries() == before
+    disk.free()
+    scene.run(env=disk.env)
+    scene.check()
+
+
+def _dies(scene: Scene, disk: SmallDisk, failpoint: str, restarts: int) -> None:
+    """A run whose workers die at a point until it gives up."""
+    env = {**disk.env, "STREAMLAKE_FAILPOINT": failpoint}
+    scene.run("--set", f"workers.restarts_max={restarts}", env=env, code=1)

@@ -1,0 +1,72 @@
+"""Topics that change under a running engine: deleted and made anew with the same name, or with a partition more."""
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewPartitions
+from support.engine import proof, streamlake
+from support.scene import MakeScene, Scene, orders
+from support.topics import fill, make_topic
+from support.waiting import wait_until
+
+
+def test_a_topic_that_is_made_anew_and_refilled_while_it_is_read_parks_and_nothing_of_it_lands(scene: Scene) -> None:
+    scene.produce(orders(100))
+    with scene.engine() as engine:
+        engine.wait_for("committed")
+        (worker,) = engine.workers()
+        worker.suspend()  # so that it notices nothing of what lies between the two
+        _make_anew(scene)
+        fill(scene.servers, scene.topic, [b'{"of": "another topic"}'] * 300)
+        worker.resume()
+        parked = engine.wait_for("parked")
+        assert "made anew" in parked["why"], parked
+        assert parked["why"].startswith(f"{scene.topic}/0: the topic was deleted and made anew")
+        engine.stop()
+    scene.account().check(scene.produced)
+    proof(scene.pipeline)
+
+    again = streamlake("run", str(scene.pipeline), "--until-end")
+    assert again.returncode == 78, again.stderr
+    assert f"topic id of {scene.topic}" in again.stderr
+    scene.account().check(scene.produced)
+
+
+def test_a_topic_that_is_gone_and_comes_back_anew_parks_too(scene: Scene) -> None:
+    scene.produce(orders(100))
+    with scene.engine() as engine:
+        engine.wait_for("committed")
+        _make_anew(scene)
+        fill(scene.servers, scene.topic, [b'{"of": "another topic"}'] * 300)
+        parked = engine.wait_for("parked")
+        assert "made anew" in parked["why"], parked
+        engine.stop()
+    scene.account().check(scene.produced)
+    proof(scene.pipeline)
+
+
+def test_a_partition_added_while_running_is_read_from_its_first_offset(make_scene: MakeScene) -> None:
+    often = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "topic.metadata.refresh.interval.ms": 500}
+    scene = make_scene(kafka__start="latest", kafka__properties=often)
+    with scene.engine() as engine:
+        engine.wait_for("assigned", lambda line: line["partitions"] != [])
+        scene.produce(orders(100))
+        admin = AdminClient({"bootstrap.servers": scene.servers})
+        admin.create_partitions([NewPartitions(scene.topic, 2)])[scene.topic].result(30)
+        scene.produce(orders(100), partition=1)  # before anybody reads there
+        wait_until(lambda: scene.landed() == 200, engine.log)
+        engine.stop()
+    scene.check()
+
+
+def _make_anew(scene: Scene) -> None:
+    """Delete the topic and make it again; the deletion takes a moment after it was confirmed."""
+    admin = AdminClient({"bootstrap.servers": scene.servers})
+    admin.delete_topics([scene.topic])[scene.topic].result(30)
+
+    def made() -> bool:
+        try:
+            make_topic(scene.servers, exactly=scene.topic)
+        except KafkaException:
+            return False
+        return True
+
+    wait_until(made, "the topic made anew")
