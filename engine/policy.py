@@ -43,4 +43,4 @@ def _anything_to_decide(batch: Batch, policies: Policies) -> bool:
     """Look at a batch by C loops only: almost none has a tombstone or a giant in it."""
     if None in batch.values:
         return True
-    return max(map(len, batch.values), default=0) > policies.record_bytes_max  # type: ignore[arg-type]
+    return max(map(len, batch.values), default=0) > policies.record_bytes_max  # type: ignore[arg-type]  # no None is in it by now

@@ -1,0 +1,1 @@
+"""Sinks and validators: what the engine finds by name and talks to through `engine/contracts.py` alone."""

@@ -1,5 +1,7 @@
 """The floor's small types keep their promises."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,7 @@ def test_ranges_and_the_ranges_between_them_tile_the_whole(offsets: list[int]) -
     whole = OffsetRange(0, 61)
     parts = sorted([*ranges_of(offsets), *ranges_between(offsets, whole)])
     assert sum(map(len, parts)) == len(whole)
-    assert all(left.next == right.first for left, right in zip(parts, parts[1:], strict=False))
+    assert all(left.next == right.first for left, right in itertools.pairwise(parts))
     assert [offset for part in ranges_of(offsets) for offset in range(part.first, part.next)] == offsets
 
 

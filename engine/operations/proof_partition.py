@@ -10,7 +10,7 @@ from streamlake.engine.errors import FileDamagedError, LedgerDamagedError
 from streamlake.engine.operations.ledger_search import committed_since, first_seq_where
 from streamlake.engine.operations.proof_entries import entry_defects
 from streamlake.engine.operations.proof_files import FilesFound, look_at_files
-from streamlake.engine.operations.proof_types import Defect, Findings
+from streamlake.engine.operations.proof_types import Defect, Findings, damage_defect
 
 
 class EntryComparison(Protocol):
@@ -65,7 +65,7 @@ class PartitionProof:
                 self.progress()
         except LedgerDamagedError as damage:
             proven.damaged = True
-            self.findings.add(Defect("ledger", str(damage), self.identity.run, self.source))
+            self.findings.add(damage_defect(damage, self.identity.run, self.source))
         # What only the newest data entry has staged, its worker (or the next one's first step) publishes.
         self.findings.notes += [f"{file.final} is committed and not published yet" for _, file in waiting]
         self.findings.totals.partitions += 1

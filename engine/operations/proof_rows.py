@@ -13,7 +13,17 @@ import pyarrow.compute as pc
 
 from streamlake.engine.contracts import Entry, FileEntry, OffsetRange
 from streamlake.engine.operations.proof_types import Defect, DefectKind
-from streamlake.engine.operations.spans import Offsets, Span, ascends, common, merged, repeated, spans_of, without
+from streamlake.engine.operations.spans import (
+    NO_OFFSETS,
+    Offsets,
+    Span,
+    ascends,
+    common,
+    merged,
+    repeated,
+    spans_of,
+    without,
+)
 
 SPANS_TOLD_MAX = 20
 """How many places of one kind are told for one entry, so that a file of rubbish can't fill the report."""
@@ -31,7 +41,7 @@ def row_defects(entry: Entry, columns: Sequence[FileOffsets], *, complete: bool)
     for file in disordered:
         message = f"the {file.rows} rows are not in the order of their offsets"
         yield _defect(entry, "order", message, path=file.final)
-    together = pa.concat_arrays([pa.array([], pa.int64()), *(offsets for _, offsets in columns)])
+    together = pa.concat_arrays([NO_OFFSETS, *(offsets for _, offsets in columns)])
     if not ascends(together):
         together = together.take(pc.sort_indices(together))
     twice = [] if ascends(together) else repeated(together)

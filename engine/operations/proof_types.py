@@ -1,5 +1,6 @@
 """What a proof says: its defects by kind and place, its totals, and what it could not look at."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from streamlake.engine.contracts import OffsetRange, TopicPartition
+from streamlake.engine.errors import LedgerDamagedError
 
 DefectKind = Literal[
     "missing",
@@ -55,6 +57,13 @@ class Defect:
         """Where it is, for a person: `orders/3 [10, 20) raw/orders/….parquet`."""
         parts = (self.source, self.offsets, self.path)
         return " ".join(str(part) for part in parts if part is not None) or (self.run or "")
+
+
+def damage_defect(damage: LedgerDamagedError, run: str | None = None, source: TopicPartition | None = None) -> Defect:
+    """A ledger or run file that can't be read, as a defect; its message names the path, and so does the defect."""
+    named = re.search(r"_(?P<what>ledger|runs)/\S+?\.json", str(damage))
+    kind: DefectKind = "run" if named is not None and named["what"] == "runs" else "ledger"
+    return Defect(kind, str(damage), run, source, path=named[0] if named is not None else None)
 
 
 @dataclass(slots=True)

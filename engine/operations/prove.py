@@ -20,7 +20,7 @@ from streamlake.engine.errors import LedgerDamagedError
 from streamlake.engine.operations.proof_entries import FileName, parse_file_name
 from streamlake.engine.operations.proof_kafka import KafkaProof
 from streamlake.engine.operations.proof_partition import PartitionProof, ProvenPartition
-from streamlake.engine.operations.proof_types import Defect, Findings, Proof
+from streamlake.engine.operations.proof_types import Defect, Findings, Proof, damage_defect
 from streamlake.engine.operations.topic_reader import TopicReader
 
 
@@ -90,7 +90,7 @@ def _runs(ledger: Ledger, findings: Findings) -> Sequence[RunIdentity]:
     try:
         runs = ledger.runs()
     except LedgerDamagedError as damage:
-        findings.add(Defect("run", str(damage)))
+        findings.add(damage_defect(damage))
         return ()
     if not runs:
         message = "no run has landed anything here: is it the root (sink.root) that the engine writes to?"
@@ -177,7 +177,7 @@ def _named_meanwhile(
                 names.update(file.final for file in entry.files)
         except LedgerDamagedError as damage:
             owner.damaged = True
-            findings.add(Defect("ledger", str(damage), owner.run, owner.source))
+            findings.add(damage_defect(damage, owner.run, owner.source))
     return names
 
 

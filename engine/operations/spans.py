@@ -15,6 +15,9 @@ Offsets: TypeAlias = "pa.Array[pa.Int64Scalar]"
 """An Arrow int64 array without nulls."""
 
 
+NO_OFFSETS = pa.array([], pa.int64())
+
+
 def ascends(offsets: Offsets) -> bool:
     """True when each offset is greater than the one before."""
     return bool(len(offsets) < 2 or pc.all(pc.greater(offsets[1:], offsets[:-1])).as_py())
@@ -24,10 +27,13 @@ def spans_of(offsets: Offsets) -> list[Span]:
     """Strictly ascending int64 offsets as the fewest spans; costs Python only for each span, never for each row."""
     if not len(offsets):
         return []
+    (first,), (last,) = numbers(offsets[:1]), numbers(offsets[-1:])
+    if last - first + 1 == len(offsets):
+        return [(first, last + 1)]  # as many as fit, each greater than the one before: all of them
     # Unchecked subtraction may wrap around, but of two ascending numbers only neighbours differ by exactly one.
     breaks = pc.not_equal(pc.subtract(offsets[1:], offsets[:-1]), pa.scalar(1))
-    firsts = [*numbers(offsets[:1]), *numbers(offsets[1:].filter(breaks))]
-    lasts = [*numbers(offsets[:-1].filter(breaks)), *numbers(offsets[-1:])]
+    firsts = [first, *numbers(offsets[1:].filter(breaks))]
+    lasts = [*numbers(offsets[:-1].filter(breaks)), last]
     return [(first, last + 1) for first, last in zip(firsts, lasts, strict=True)]
 
 

@@ -16,6 +16,7 @@ from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder
 from streamlake.plugins.validators.decode import Admitted, Gate
 from streamlake.plugins.validators.fingerprint import fingerprint_of
+from streamlake.plugins.validators.formats import with_strict_formats
 from streamlake.plugins.validators.options import GateOptions, read_options
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
@@ -130,14 +131,15 @@ def _compiled(schema: JsonObject, origin: str, *, ignore_unknown_formats: bool) 
     declared = schema.get("$schema", DRAFT)
     if not isinstance(declared, str) or declared.removesuffix("#") != DRAFT:
         raise ConfigError(f"{origin}: `$schema` is {shown(declared)}; this validator speaks {DRAFT} alone.")
+    options: Any = {
+        "validate_formats": True,
+        "ignore_unknown_formats": ignore_unknown_formats,
+        "retriever": _fetch_nothing,
+        "mask": "it",  # how messages call the value, which stands beside them, cut to a length
+    }
     try:
-        return jsonschema_rs.Draft202012Validator(
-            schema,
-            validate_formats=True,
-            ignore_unknown_formats=ignore_unknown_formats,
-            retriever=_fetch_nothing,
-            mask="it",  # how messages call the value, which stands beside them, cut to a length
-        )
+        jsonschema_rs.Draft202012Validator(schema, **options)  # as it was written, so that errors name its own places
+        return jsonschema_rs.Draft202012Validator(with_strict_formats(schema), **options)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise ConfigError(_unusable(origin, error)) from None
 

@@ -1,16 +1,20 @@
 """The command line as a user meets it: fast help, near misses, exit codes, and never a traceback."""
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 from support.engine import STREAMLAKE, streamlake
 from support.yaml_file import SMALL
 
+from streamlake.engine.cli import main as module
 from streamlake.engine.cli.main import COMMANDS
+from streamlake.engine.errors import ConfigError, FencedError, SourceError, StreamLakeError, UsageError
 
 
 @pytest.fixture
@@ -76,16 +80,33 @@ def test_an_error_is_one_line_and_with_debug_shows_where(valid: Path) -> None:
     found = streamlake(*arguments)
     assert found.returncode == 2
     assert found.stderr == "say where the records come from: one of --file PATH, --stdin and --generate orders\n"
-    found = streamlake(*arguments, env={"STREAMLAKE_DEBUG": "1"})
+    debugging = {**os.environ, "STREAMLAKE_DEBUG": "1"}
+    found = subprocess.run([STREAMLAKE, *arguments], capture_output=True, text=True, env=debugging, check=False)
     assert found.returncode == 2
     assert "Traceback" in found.stderr
+    assert found.stderr.endswith("and --generate orders\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(SourceError("x"), 1), (FencedError("x"), 1), (UsageError("x"), 2), (ConfigError("x", "y"), 78)],
+)
+def test_the_codes_of_workers_are_not_those_of_commands(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: StreamLakeError, code: int
+) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module.streamlake, "main", failing)
+    with pytest.raises(SystemExit) as caught:
+        module.main([])
+    assert caught.value.code == code
+    assert capsys.readouterr().err == f"{error}\n"
 
 
 def test_an_error_nobody_thought_of_is_one_line_that_says_how_to_see_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from streamlake.engine.cli import main as module
-
     def broken(*_: object, **__: object) -> None:
         raise KeyError("surprise")
 
@@ -101,10 +122,6 @@ def test_an_error_nobody_thought_of_is_one_line_that_says_how_to_see_more(
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), "abort"])
 def test_ctrl_c_ends_in_130(monkeypatch: pytest.MonkeyPatch, raised: object) -> None:
-    import click
-
-    from streamlake.engine.cli import main as module
-
     def interrupted(*_: object, **__: object) -> None:
         raise raised if isinstance(raised, BaseException) else click.Abort
 
@@ -145,8 +162,6 @@ def test_validate_finds_the_problems_of_every_part(valid: Path) -> None:
 
 
 def test_validate_tells_programs_in_json(valid: Path) -> None:
-    import json
-
     found = streamlake("validate", str(valid), "--json", "--set", "batch.rows_max=0")
     assert found.returncode == 78
     assert json.loads(found.stdout) == {
@@ -172,8 +187,6 @@ def test_validate_answers_an_unknown_plugin_with_the_nearest(valid: Path, settin
 
 
 def test_plugins_lists_what_is_installed() -> None:
-    import json
-
     found = json.loads(streamlake("plugins", "--json").stdout)
     assert {(each["kind"], each["type"]) for each in found} >= {
         ("validator", "none"),

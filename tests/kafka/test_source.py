@@ -59,8 +59,8 @@ def test_a_batch_of_large_messages_is_closed_by_bytes(kafka: SharedKafka) -> Non
     topic = make_topic(kafka.bootstrap_servers)
     fill(kafka.bootstrap_servers, topic, [b"s"] * 1000 + [b"L" * 900_000] * 100)
     source = open_source(kafka.bootstrap_servers, topic)
-    batches = []
-    while sum(map(len, batches)) < 1100:
+    batches: list[Batch] = []
+    while sum(len(batch) for batch in batches) < 1100:
         batches.append(read(source, BatchLimits(100_000, 4_000_000, 5)))
     source.close()
     assert [b.range.first for b in batches[1:]] == [b.range.next for b in batches[:-1]]
@@ -81,7 +81,7 @@ def test_a_bounded_run_reads_up_to_its_end_and_no_further(kafka: SharedKafka) ->
 def test_headers_keep_order_repeats_and_nulls(kafka: SharedKafka) -> None:
     topic = make_topic(kafka.bootstrap_servers)
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
-    headers = [("a", b"1"), ("a", None), ("b", b"\xff")]
+    headers: list[tuple[str, str | bytes | None]] = [("a", b"1"), ("a", None), ("b", b"\xff")]
     producer.produce(topic, b"v", b"k", headers=headers)
     producer.produce(topic, None, b"k")
     producer.flush(30)

@@ -1,3 +1,5 @@
+"""`streamlake local kafka` as a user meets it."""
+
 import signal
 import subprocess
 import sys

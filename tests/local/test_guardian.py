@@ -1,3 +1,5 @@
+"""No server outlives whoever started it, however that one dies."""
+
 import json
 import os
 import select

@@ -1,3 +1,5 @@
+"""Which Java runs the broker."""
+
 import sys
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""The local Kafka starts, stops, dies and comes back."""
+
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Maven's own settings are honoured when jars are fetched."""
+
 import hashlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

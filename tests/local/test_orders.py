@@ -1,3 +1,5 @@
+"""The order generator is deterministic and breaks what it says it breaks."""
+
 import hashlib
 import json
 from collections import Counter

@@ -1,3 +1,5 @@
+"""Free ports on the loopback, each handed out once."""
+
 import socket
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 """JSON Schema: what is accepted, how a refusal speaks, and which schemas are no use."""
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,14 @@ from validators import making
 
 from streamlake.engine.errors import ConfigError
 from streamlake.plugins.validators.jsonschema import JsonSchemaValidator
+
+
+_TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+RFC_3339 = {
+    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "time": re.compile(_TIME),
+    "date-time": re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt]{_TIME}"),
+}
 
 
 def record(**properties: object) -> dict[str, Any]:
@@ -88,6 +97,34 @@ def test_formats_are_asserted_of_strings_and_of_nothing_else(payload: bytes) -> 
     validator = making.jsonschema(record(a={"format": "date-time"}))
     assert not making.refused(validator, payload)
     assert making.refused(validator, b'{"a":"2026-01-02 03:04:05"}')
+
+
+@pytest.mark.parametrize("sign", "*+,-./:a \u0660\uff10")
+@pytest.mark.parametrize(
+    ("form", "good"),
+    [
+        ("date", "2026-01-02"),
+        ("time", "03:04:05.25+05:30"),
+        ("date-time", "2026-01-02T03:04:05Z"),
+        ("date-time", "2026-01-02t03:04:05.123456-05:30"),
+    ],
+)
+def test_only_digits_are_digits_in_dates_and_times(form: str, good: str, sign: str) -> None:
+    # jsonschema-rs 0.60 by itself accepts ",996-01-02".
+    validator = making.jsonschema(record(a={"items": {"anyOf": [{"format": form, "allOf": [{"minLength": 9}]}]}}))
+    texts = [good[:at] + sign + good[at + 1 :] for at, char in enumerate(good) if char.isdigit()]
+    # A dot or a sign may begin the fraction or the zone one place early; that is another good time.
+    odd = [text for text in texts if not RFC_3339[form].fullmatch(text)]
+    assert odd
+    assert not making.refused(validator, json.dumps({"a": [good]}).encode())
+    refused = making.refused(validator, *(json.dumps({"a": [text]}).encode() for text in odd))
+    assert len(refused) == len(odd)
+
+
+def test_a_value_that_looks_like_a_schema_stays_the_value_it_is() -> None:
+    value = {"format": "date"}
+    schema = record(a={"const": value}, b={"enum": [value]}, format={"type": "string"})
+    assert not making.refused(making.jsonschema(schema), json.dumps({"a": value, "b": value, "format": "x"}).encode())
 
 
 def test_local_references_and_recursion_work() -> None:
