@@ -78,10 +78,10 @@ class Child:
         self._process.join()
         code = self._process.exitcode
         self.pipe.close()
+        if self.ended is not None and code == self.ended.exit_code:
+            return self.ended.exit_code, self.ended.why  # also when a kill came after its end
         if self.killed_for:
             return None, self.killed_for
-        if self.ended is not None and code == self.ended.exit_code:
-            return self.ended.exit_code, self.ended.why
         if code == 0:
             return Exit.DONE, ""
         return None, f"the worker was killed by {_signal_name(-code)}" if code and code < 0 else f"exit code {code}"

@@ -13,6 +13,9 @@ import click
 if TYPE_CHECKING:  # each child of a forkserver imports what stands here: nothing heavy
     from streamlake.config.model import PipelineConfig
 
+ASK_SECONDS = 15.0
+"""How long a command that a person waits for lets a cluster think."""
+
 pipeline_argument = click.argument("pipeline", type=click.Path(path_type=Path), metavar="PIPELINE.yaml")
 """The YAML file as `pipeline: Path`."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streamlake.engine.cli.common import (
+    ASK_SECONDS,
     json_option,
     load,
     log_format_option,
@@ -109,7 +110,9 @@ def _admin(config: "PipelineConfig") -> "TopicAdmin":
     from streamlake.engine.kafka.settings import admin_properties  # noqa: PLC0415  # heavy
     from streamlake.engine.kafka.topic_admin import TopicAdmin  # noqa: PLC0415  # heavy
 
-    return TopicAdmin(admin_properties(config.kafka, f"streamlake-{config.pipeline}-topics"))
+    return TopicAdmin(
+        admin_properties(config.kafka, f"streamlake-{config.pipeline}-topics"), timeout_seconds=ASK_SECONDS
+    )
 
 
 def _sentence(change: "Difference") -> str:

@@ -1,13 +1,14 @@
 """Reads ranges of a topic back, for `prove --kafka` and `dead --source topic`: joins no group and commits nothing."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Assignment
 
-from streamlake.engine.contracts import Batch, Header, OffsetRange, TopicPartition
+from streamlake.engine.contracts import Batch, OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError, SourceError
+from streamlake.engine.kafka.batches import batch_of, offset_of
 from streamlake.engine.kafka.explain import Properties, explain, make_client
 from streamlake.engine.kafka.topic_admin import TopicAdmin
 
@@ -51,13 +52,13 @@ class TopicRangeReader:
         position = within.first
         while position < within.next:
             messages, ended = self._next_messages(source, within, position)
-            taken = [message for message in messages if _offset(message) < within.next]
+            taken = [message for message in messages if offset_of(message) < within.next]
             self._ahead = messages[len(taken) :]
-            following = within.next if ended or self._ahead else _offset(taken[-1]) + 1
+            following = within.next if ended or self._ahead else offset_of(taken[-1]) + 1
             covered, position = OffsetRange(position, following), following
             self._at = (source, position)
             if taken:
-                yield batch_of(source, covered, taken)
+                yield batch_of(source, covered, None, taken)
 
     def close(self) -> None:
         """Leave the broker."""
@@ -101,37 +102,8 @@ class TopicRangeReader:
         if problem is None:
             return
         if problem.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  librdkafka's own codes have an underscore
-            self._end = _offset(message)  # said once: whoever asks for what lies before it gets no other answer
+            self._end = offset_of(message)  # said once: whoever asks for what lies before it gets no other answer
         elif problem.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):  # noqa: SLF001
             raise PositionLostError(f"{doing}: the position is not there any more ({problem.str()})")
         else:
             raise explain(problem, doing, self._servers)
-
-
-def batch_of(source: TopicPartition, covered: OffsetRange, messages: Sequence[Message]) -> Batch:
-    """Messages as a batch, column by column; its leader epoch is not known."""
-    stamps = [message.timestamp() for message in messages]
-    return Batch(
-        source=source,
-        range=covered,
-        leader_epoch=None,
-        offsets=[_offset(message) for message in messages],
-        timestamps_ms=[stamp[1] for stamp in stamps],
-        timestamp_types=[stamp[0] for stamp in stamps],
-        keys=[message.key() for message in messages],
-        values=[message.value() for message in messages],
-        headers=[_headers(message) for message in messages],
-    )
-
-
-def _offset(message: Message) -> int:
-    offset = message.offset()
-    assert offset is not None, "a message that was read has an offset"
-    return offset
-
-
-def _headers(message: Message) -> list[Header] | None:
-    """Headers as they were on the wire: values that the client gives as text are bytes there."""
-    found = message.headers()
-    pairs = found.items() if isinstance(found, dict) else found or ()
-    return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs] or None

@@ -3,7 +3,7 @@
 Names and meanings: https://github.com/confluentinc/librdkafka/blob/v2.16.0/CONFIGURATION.md
 """
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, Producer
 
 from streamlake.config.kafka import KafkaSettings, SecuritySettings
 from streamlake.engine.kafka.client_log import logger
@@ -83,9 +83,10 @@ def admin_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
 
 def check_properties(kafka: KafkaSettings) -> None:
     """Let librdkafka look at the settings without talking to a broker. Raises ConfigError with what it refuses."""
-    properties = member_properties(kafka, "streamlake-check") | {"log_level": 0}
-    del properties["bootstrap.servers"]  # without any broker no connection is tried
-    make_client(Consumer, properties).close()
+    # Without any broker no connection is tried.
+    silent = {"bootstrap.servers": "", "log_level": 0}
+    make_client(Consumer, member_properties(kafka, "streamlake-check") | silent).close()
+    make_client(Producer, producer_properties(kafka, "streamlake-check") | silent)
 
 
 def _connection(kafka: KafkaSettings, client_id: str) -> dict[str, object]:

@@ -6,13 +6,13 @@ error instead of a jump.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from streamlake.engine.contracts import Batch, BatchLimits, Header, OffsetRange, TopicPartition
+from streamlake.engine.contracts import Batch, BatchLimits, OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError, SourceError, StreamLakeError
+from streamlake.engine.kafka.batches import batch_of, offset_of
 from streamlake.engine.kafka.explain import explain, make_client
 from streamlake.engine.kafka.positions import with_position, without_position
 
@@ -97,25 +97,14 @@ class KafkaSource:
 
     def _batch(self, messages: list[Message], position: int, epoch: int | None) -> Batch | None:
         if self._until is not None and position > self._until:
-            messages = [message for message in messages if cast(int, message.offset()) < self._until]
+            messages = [message for message in messages if offset_of(message) < self._until]
             epoch = messages[-1].leader_epoch() if messages else self._epoch
             position = self._until
         if position == self._next:
             return None
         covered = OffsetRange(self._next, position)
         self._next, self._epoch = position, epoch
-        stamps = [message.timestamp() for message in messages]
-        return Batch(
-            source=self._source,
-            range=covered,
-            leader_epoch=epoch,
-            offsets=cast(list[int], [message.offset() for message in messages]),
-            timestamps_ms=[stamp[1] for stamp in stamps],
-            timestamp_types=[stamp[0] for stamp in stamps],
-            keys=[message.key() for message in messages],
-            values=[message.value() for message in messages],
-            headers=[_headers(message.headers()) for message in messages],
-        )
+        return batch_of(self._source, covered, epoch, messages)
 
     def _refusal(self, error: KafkaError) -> StreamLakeError:
         """The client's error as ours: who has to act, and what to do."""
@@ -129,8 +118,3 @@ class KafkaSource:
                 f"{error.str()}. `streamlake prove --kafka` shows what differs."
             )
         return explain(error, f"reading {where}", self._servers)
-
-
-def _headers(headers: Any) -> Sequence[Header] | None:
-    """Headers in order, with repeats; None where there are none, which the client also gives as an empty list."""
-    return headers or None

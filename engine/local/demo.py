@@ -201,7 +201,8 @@ def _say_what_is_left(settings: Settings, screen: Screen) -> None:
 
 def main() -> int:
     """`python -m streamlake.engine.local.demo`: 0 when every count agrees, 1 when one is off, 130 on Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job has SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     screen = Screen()
     try:
         return Exit.DONE if tell(Settings.read(os.environ), screen) else Exit.FAILED

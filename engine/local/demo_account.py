@@ -25,13 +25,13 @@ def account(made: Generated, seen: Seen) -> Iterator[tuple[str, bool]]:
     outcomes = f"{ledger.landed:,} landed + {ledger.refused:,} refused + {ledger.skipped:,} skipped"
     yield f"{made.records:,} produced = {outcomes}", made.records == ledger.all
     yield f"{made.broken:,} were made broken, {ledger.refused:,} refused", made.broken == ledger.refused
-    yield f"as made, so refused: {_listed(made)}", dict(made.by_reason) == dict(seen.in_files.by_reason)
+    yield f"as made, so refused: {_listed(made)}", made.by_reason == seen.in_files.by_reason
     yield f"{made.tombstones:,} tombstones made, {ledger.skipped:,} skipped", made.tombstones == ledger.skipped
     rows, offsets = (sum(row[column] for row in seen.rows) for column in (1, 2))
     yield f"{rows:,} rows read back, {offsets:,} different offsets", rows == offsets == ledger.landed
     yield (
         f"{seen.in_files.copies:,} dead letters in files, {seen.in_topic.records:,} of them in the topic, too",
-        seen.in_files.copies == ledger.refused and dict(seen.in_topic.by_reason) == dict(seen.in_files.by_reason),
+        seen.in_files.copies == ledger.refused and seen.in_topic.by_reason == seen.in_files.by_reason,
     )
     yield f"the worker of {landing.killed} was killed in the middle of its work", landing.in_the_middle
     yield "`streamlake run` ended with exit code 0", landing.exit_code == 0

@@ -38,7 +38,7 @@ class Generated:
 
     records: int
     tombstones: int
-    by_reason: Mapping[str, int]
+    by_reason: Counter[str]  # which, unlike a dict, takes none for 0
 
     @classmethod
     def of(cls, records: int, broken_ratio: float, tombstone_ratio: float) -> "Generated":
@@ -80,7 +80,7 @@ class Ledger:
 class Letters:
     """Dead letters of one source: by reason, each place counted once, and how many copies there were."""
 
-    by_reason: Mapping[str, int]
+    by_reason: Counter[str]  # which, unlike a dict, takes none for 0
     copies: int
     example: str
 

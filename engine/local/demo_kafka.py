@@ -52,18 +52,23 @@ def kept_kafka(folder: Path, streamlake: Sequence[str], screen: Screen) -> Itera
     """A Kafka that goes on running after the block, unless Ctrl-C or a failure to start ends it; its address."""
     _introduce(screen, folder)
     output = folder / "kafka.out"
-    with output.open("wb") as file:
-        command = [*streamlake, "local", "kafka", "--data-dir", str(folder / "kafka")]
-        # In a session of its own a Ctrl-C on the terminal does not reach it.
-        process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)  # noqa: S603  our own command
-    (folder / PID_FILE).write_text(str(process.pid))
+    pid = _start_detached([*streamlake, "local", "kafka", "--data-dir", str(folder / "kafka")], output)
+    (folder / PID_FILE).write_text(str(pid))
     try:
-        yield _address(process, output)
+        yield _address(folder, output)
     except (KeyboardInterrupt, LocalError):
-        process.terminate()
-        process.wait(STOP_SECONDS_MAX)
+        _stop_kept(folder)
         raise
-    screen.say(f"Kafka runs on as process {process.pid}; `kill {process.pid}` stops it, and so does the next demo.")
+    screen.say(f"Kafka runs on as process {pid}; `kill {pid}` stops it, and so does the next demo.")
+
+
+def _start_detached(command: Sequence[str], output: Path) -> int:
+    """Start a process that is nobody's child and hears no Ctrl-C of this terminal; its pid."""
+    shell = ["/bin/sh", "-c", 'out=$1; shift; "$@" > "$out" 2>&1 & echo $!', "sh", str(output), *command]
+    started = subprocess.run(  # noqa: S603  our own command
+        shell, stdout=subprocess.PIPE, start_new_session=True, text=True, check=True
+    )
+    return int(started.stdout)
 
 
 def _introduce(screen: Screen, folder: Path) -> None:
@@ -75,28 +80,38 @@ def _introduce(screen: Screen, folder: Path) -> None:
     screen.command(["streamlake", "local", "kafka", "--data-dir", str(folder / "kafka")])
 
 
-def _address(process: "subprocess.Popen[bytes]", output: Path) -> str:
+def _address(folder: Path, output: Path) -> str:
     """Waits for the line that says where Kafka is. Raises LocalError with what it said when it ends instead."""
     while True:
-        ended = process.poll() is not None
+        alive = _kept_pid(folder) is not None
         text = output.read_text()
         for line in text.splitlines():
             if READY in line:
                 return line.partition("=")[2].strip()
-        if ended:
+        if not alive:
             raise LocalError(text.strip() or "`streamlake local kafka` ended without a word")
         time.sleep(LOOK_SECONDS)
 
 
 def _stop_kept(folder: Path) -> None:
-    """End the Kafka of the demo before, by its pid, if that process still is what it was."""
-    with suppress(FileNotFoundError, ValueError, ProcessLookupError):
-        pid = int((folder / PID_FILE).read_text())
-        if str(folder / "kafka").encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return
+    """End the Kafka that was left running with its data in `folder`, if it still runs."""
+    pid = _kept_pid(folder)
+    if pid is None:
+        return
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS_MAX
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)  # raises ProcessLookupError when it is gone
-            time.sleep(LOOK_SECONDS)
-        raise LocalError(f"the Kafka that KEEP=1 left (process {pid}) does not end: `kill -9 {pid}`")
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while _kept_pid(folder) is not None:
+        if time.monotonic() > deadline:
+            raise LocalError(f"the Kafka that KEEP=1 left (process {pid}) does not end: `kill -9 {pid}`")
+        time.sleep(LOOK_SECONDS)
+
+
+def _kept_pid(folder: Path) -> int | None:
+    """The pid that was written down, if that process still is what it was."""
+    try:
+        pid = int((folder / PID_FILE).read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return pid if str(folder / "kafka").encode() in command else None

@@ -52,17 +52,11 @@ class Commands:
         """Run a command and yield its log, line by line as it comes. On any other way out than its end it is ended."""
         self._screen.command(["streamlake", *arguments])
         command = [*self._streamlake, *arguments, "--log-format", "json"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=self._environment)  # noqa: S603  as above
-        try:
-            yield self._events(process)
-        finally:
-            if process.poll() is None:
-                process.terminate()
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=self._environment) as process:  # noqa: S603  as above
             try:
-                process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                yield self._events(process)
+            finally:
+                _end(process)
 
     def _events(self, process: "subprocess.Popen[str]") -> Iterator[Event]:
         """Each log line; at last `{"event": "exit", "code": …}`."""
@@ -89,6 +83,16 @@ class Landing:
     def in_the_middle(self) -> bool:
         """Whether a worker was killed after its first commit and before its partition's last one."""
         return 0 < self.commits_before < self.commits[self.killed]
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """See that it is gone: asked, and after a while forced."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def land(commands: Commands, arguments: Sequence[str], listen: str, records: int, screen: Screen) -> Landing:

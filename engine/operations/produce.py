@@ -17,6 +17,7 @@ from streamlake.engine.kafka.topic_admin import TopicAdmin
 CHUNK_BYTES = 1024 * 1024
 LINE_BYTES_MAX = 64 * 1024 * 1024
 BATCH_BYTES_MAX = 1_000_000
+ASK_SECONDS = 15.0
 PACE_SECONDS = 0.05
 """With a rate, records go out in portions of so much time."""
 
@@ -65,7 +66,8 @@ def produce(
     counted in the result.
     """
     client_id = f"streamlake-{config.pipeline}-produce"
-    limit = _message_bytes_max(TopicAdmin(admin_properties(config.kafka, client_id), beat=beat), topic)
+    admin = TopicAdmin(admin_properties(config.kafka, client_id), timeout_seconds=ASK_SECONDS, beat=beat)
+    limit = _message_bytes_max(admin, topic)
     properties = producer_properties(config.kafka, client_id)
     properties.setdefault("batch.size", min(BATCH_BYTES_MAX, limit))
     producer = RecordProducer(properties, beat=beat)

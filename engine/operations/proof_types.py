@@ -54,8 +54,9 @@ class Defect:
     path: str | None = None
 
     def place(self) -> str:
-        """Where it is, for a person: `orders/3 [10, 20) raw/orders/….parquet`."""
-        parts = (self.source, self.offsets, self.path)
+        """Where it is, for a person: `orders/3 [10, 20) raw/orders/….parquet`, less what the message begins with."""
+        path = self.path if self.path is None or not self.message.startswith(self.path) else None
+        parts = (self.source, self.offsets, path)
         return " ".join(str(part) for part in parts if part is not None) or (self.run or "")
 
 

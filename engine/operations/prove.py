@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain, pairwise
 
 from streamlake.engine.contracts import Ledger, OffsetRange, RunIdentity, TopicPartition
@@ -46,9 +47,9 @@ def prove(
     """Prove a whole root. With `topic_reader`, compare it with the topics too (unless quick).
 
     `subject` is who the root should belong to. `quick` opens no file: names and sizes only. `since` (aware) leaves out
-    what was committed before it. `limit` is how many defects are kept; all are counted.
-    Damage is what the result is about and raises nothing; StorageError and SourceError (no answer) do come through.
-    `progress` is called after each entry.
+    what was committed before it. `limit` is how many defects are kept; all are counted. `progress` is called after
+    each entry. Damage is what the result is about and raises nothing; StorageError and SourceError (no answer) come
+    through. Takes 250 bytes of memory for each file of the topic that has most.
     """
     started = time.monotonic()
     findings = Findings(limit)
@@ -58,9 +59,8 @@ def prove(
         findings.add_all(_foreign_runs(runs, subject))
     for topic, ledgers in _by_topic(ledger, runs, subject.topics if subject else ()).items():
         named: set[str] = set()
-        proven = []
-        for identity, source in ledgers:
-            one = PartitionProof(
+        proven = [
+            PartitionProof(
                 ledger,
                 identity,
                 source,
@@ -69,9 +69,10 @@ def prove(
                 quick=quick,
                 since=since,
                 comparison=kafka.partition(source) if kafka is not None else None,
-                progress=lambda: progress(findings),
-            )
-            proven.append(one.prove())
+                progress=partial(progress, findings),
+            ).prove()
+            for identity, source in ledgers
+        ]
         findings.add_all(_overlaps(proven))
         findings.add_all(_strays(ledger, topic, named, proven, findings, since=since is not None))
     return Proof(

@@ -114,7 +114,7 @@ def test_generated_orders_are_produced_with_their_broken_ones_and_tombstones(pip
     values = values_in(pipeline)
     assert sum(value is None for _, value in values) == 5
     good = [value for _, value in values if value is not None and _is_order(value)]
-    assert 980 - 5 <= len(good) <= 985  # some broken ones are JSON objects with a currency all the same
+    assert 975 <= len(good) < 995  # some kinds of broken ones are JSON all the same
     assert all(key is not None and key.isdigit() for key, _ in values)
 
 
@@ -160,7 +160,7 @@ def test_a_wrong_order_to_produce_is_a_sentence(pipeline: Path, arguments: list[
     )
     assert said in found.stderr
     assert "Traceback" not in found.stderr
-    assert found.returncode in {code, 66 if code == 1 else code}
+    assert found.returncode == code
 
 
 def test_a_pipeline_with_several_topics_wants_to_be_told_which(pipeline: Path) -> None:

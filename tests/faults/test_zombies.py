@@ -83,7 +83,7 @@ def _settles(scene: Scene, frozen: Engine, second: Engine) -> None:
 
 
 def test_a_stuck_worker_is_killed_and_its_successor_goes_on(make_scene: MakeScene) -> None:
-    scene = make_scene(workers__stuck_seconds=3)
+    scene = make_scene(workers__stuck_seconds=6)
     scene.produce(orders(120))
     with scene.engine() as engine:
         engine.wait_for("committed")
@@ -91,7 +91,7 @@ def test_a_stuck_worker_is_killed_and_its_successor_goes_on(make_scene: MakeScen
         stuck.suspend()
         scene.produce(orders(120, first=120))
         ended = engine.wait_for("worker ended")
-        assert (ended["exit"], ended["why"]) == ("killed", "no sign of life for 3 s (workers.stuck_seconds)")
+        assert (ended["exit"], ended["why"]) == ("killed", "no sign of life for 6 s (workers.stuck_seconds)")
         wait_until(lambda: scene.landed() == 240, engine.log)
         engine.stop()
     scene.check()

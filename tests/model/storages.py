@@ -28,7 +28,6 @@ class ObjectStore:
 
     def __init__(self, world: World, pause: Pause) -> None:
         self.world = world
-        self.last_put = ("", b"")  # what this writer tried to append last
         self._pause = pause
 
     def check(self) -> None:
@@ -36,7 +35,6 @@ class ObjectStore:
 
     def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:  # noqa: ARG002
         """One request with a precondition."""
-        self.last_put = (path, data)
 
         def put() -> bool:
             if path in self.world.objects:

@@ -7,12 +7,14 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from model.storages import Fault, ObjectStore, Pause
 from model.world import RUN, SOURCE, TOPIC_ID, World, require
 
-from streamlake.engine.contracts import DeadLetter, Entry, PartitionJob, TopicFacts
+from streamlake.engine.contracts import DeadLetter, Entry, PartitionJob, TopicFacts, TopicPartition
 from streamlake.engine.errors import DeadLetterError, FencedError, PositionLostError, StorageError, StreamLakeError
 from streamlake.engine.pipeline import Path, land
 from streamlake.engine.recovery import Recovery, recover
 from streamlake.plugins.sinks.file import layout, ledger
+from streamlake.plugins.sinks.file.backends.base import Wait
 from streamlake.plugins.sinks.file.entry import decoded
+from streamlake.plugins.sinks.file.ledger import PartitionLedger
 from streamlake.plugins.sinks.file.options import FileSinkOptions
 from streamlake.plugins.sinks.file.partition import FilePartitionSink
 
@@ -36,6 +38,7 @@ class Writer:
         self.end: StreamLakeError | None = None
         self._rows = rows
         self._store = storage(world, self._pause)
+        self._ledger = WatchedLedger(self._store, RUN, SOURCE)
         self._killed = False
         self._thread = greenlet(self._live)
 
@@ -65,8 +68,10 @@ class Writer:
             self._work()
         except FencedError as fenced:
             self.end = fenced
-            path, data = self._store.last_put
-            require(self.world.objects.get(path) != data, "fenced: the writer was told so, and its entry stands")
+            known = {entry.seq for entry in self._ledger.told}
+            ours = [entry for entry in self.world.entries if entry.writer in self._ledger.writers()]
+            untold = [entry.seq for entry in ours if entry.seq not in known]
+            require(not untold, f"fenced: the writer was told so, and its entry {untold} stands")
         except (StorageError, DeadLetterError, PositionLostError) as error:
             self.end = error
 
@@ -74,11 +79,11 @@ class Writer:
         world, topic = self.world, self.world.topic
         job = PartitionJob(RUN, SOURCE, TOPIC_ID, 0, "json", "1", "json")
         sink = FilePartitionSink(self._store, job, OPTIONS, now=world.now, new_id=world.new_id, wait=self._wait)
+        sink._ledger = self._ledger
         letters = Letters(world, self._pause)
         recovered, _ = recover(Recovery(SOURCE, TOPIC_ID, sink, letters, self._facts, "record"))
-        slot, data = self._store.last_put
-        require(data, "claim: nothing was appended")
-        world.owns(decoded(data, slot).epoch, self.name)
+        require(self._ledger.told, "claim: nothing was appended")
+        world.owns(self._ledger.told[0].epoch, self.name)
         path = Path(
             decide=topic.decide,
             look=lambda _rows, _refused: None,
@@ -104,6 +109,25 @@ class Writer:
 
     def _wait(self, _: float) -> None:
         self._pause()
+
+
+class WatchedLedger(PartitionLedger):
+    """The real ledger; it notes what its writer tried to append, and what it was told that it has appended."""
+
+    def __init__(self, store: ObjectStore, run: str, source: TopicPartition) -> None:
+        super().__init__(store, run, source)
+        self.tried: list[Entry] = []
+        self.told: list[Entry] = []
+
+    def append(self, entry: Entry, wait: Wait) -> Entry:
+        """As the real one."""
+        self.tried.append(entry)
+        self.told.append(super().append(entry, wait))
+        return self.told[-1]
+
+    def writers(self) -> set[str]:
+        """The name this writer signs with."""
+        return {entry.writer for entry in self.tried}
 
 
 class Letters:

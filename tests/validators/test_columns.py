@@ -13,7 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, NaiveDatetime, computed_field, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    NaiveDatetime,
+    computed_field,
+    field_validator,
+    model_validator,
+)
 from validators import making
 from validators.shapes import EARLIEST, JSON_TEXT, LATEST, SCALARS, Shape, records, struct
 
@@ -37,7 +47,7 @@ def the_refusal(value_schema: object, payload: bytes) -> tuple[str | None, str]:
     return refusal.field, refusal.message
 
 
-@settings(max_examples=150)
+@settings(max_examples=75, deadline=None)
 @given(st.data())
 def test_rows_of_any_shape_equal_the_decoded_documents(data: st.DataObject) -> None:
     shape = data.draw(records)
@@ -48,7 +58,7 @@ def test_rows_of_any_shape_equal_the_decoded_documents(data: st.DataObject) -> N
     assert table.to_pylist() == [shape.shown(document) for document in documents]
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(JSON_TEXT), st.data())
 def test_what_no_type_describes_is_json_text_of_the_same_meaning(shape: Shape, data: st.DataObject) -> None:
     record = struct({"v": (shape, True)})
@@ -59,7 +69,7 @@ def test_what_no_type_describes_is_json_text_of_the_same_meaning(shape: Shape, d
     assert read == [document["v"] for document in documents]
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(SCALARS).flatmap(lambda shape: shape.values), min_size=1, max_size=4), st.data())
 def test_a_value_of_another_type_is_never_bent_into_a_column(values: list[Any], data: st.DataObject) -> None:
     # No schema stands before the columns here: what they are handed is anything.
@@ -256,6 +266,18 @@ class Shouting(BaseModel):
         return value * 10**19
 
 
+class Vanishing(BaseModel):
+    word: str
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def vanish(cls, value: Any, handler: ModelWrapValidatorHandler["Vanishing"]) -> "Vanishing":
+        """Give back what no type checker would let pass."""
+        made = handler(value)
+        nothing: Any = None
+        return nothing if made.word == "vanish" else made
+
+
 EVERYTHING = {
     "text": "t\u00e4xt\u0000", "whole": -5, "number": 2, "flag": True, "money": "1234567890.50", "ratio": "1.10",
     "day": "1996-01-02", "at": "1996-01-02T03:04:05.25+02:00", "wall": "1996-01-02T03:04:05",
@@ -311,7 +333,7 @@ def test_every_kind_of_model_field_has_its_column() -> None:
     }  # fmt: skip
 
 
-@settings(max_examples=150)
+@settings(max_examples=75, deadline=None)
 @given(
     st.lists(
         st.fixed_dictionaries(
@@ -366,6 +388,13 @@ def test_what_a_models_own_validator_makes_of_a_value_is_in_the_column() -> None
     assert making.table_of(validator, b'{"word":"abc"}').to_pylist() == [{"word": "ABC", "many": 0}]
     (refusal,) = making.refused(validator, b'{"word":"abc","many":7}')
     assert refusal.message == "field /many does not fit int64: 70000000000000000000"
+
+
+def test_a_model_that_makes_nothing_of_a_record_has_no_row_for_it() -> None:
+    validator = making.pydantic(f"{__name__}:Vanishing", columns=True)
+    payloads = [b'{"word":"a"}', b'{"word":"vanish"}', b'{"word":"b"}']
+    assert [(refusal.index, refusal.reason) for refusal in making.refused(validator, *payloads)] == [(1, "invalid")]
+    assert making.table_of(validator, *payloads).to_pylist() == [{"word": "a"}, {"word": "b"}]
 
 
 def test_a_model_without_fields_has_no_columns() -> None:

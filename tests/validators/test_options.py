@@ -114,6 +114,18 @@ def test_a_fingerprint_changes_with_the_source_of_the_model(tmp_path: Path, monk
     assert making.pydantic("sl_fingerprint:A").fingerprint != before
 
 
+def test_a_fingerprint_changes_with_the_source_of_a_model_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    part, whole = tmp_path / "sl_part.py", tmp_path / "sl_whole.py"
+    part.write_text("import pydantic\n\nclass Part(pydantic.BaseModel):\n    a: int\n")
+    whole.write_text("import pydantic\nimport sl_part\n\nclass Whole(pydantic.BaseModel):\n    b: list[sl_part.Part]\n")
+    before = making.pydantic("sl_whole:Whole").fingerprint
+    part.write_text(part.read_text() + "# another validator, say\n")
+    assert making.pydantic("sl_whole:Whole").fingerprint != before
+
+
 def test_a_schema_counts_by_its_content_not_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "copy.json").write_text((making.FOLDER / making.ORDER_SCHEMA).read_text())
     copy = JsonSchemaValidator.from_options({"schema": "copy.json"}, columns=False, base_dir=tmp_path)

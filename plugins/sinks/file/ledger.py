@@ -73,6 +73,10 @@ class PartitionLedger:
             raise LedgerDamagedError(f"{path} holds entry {entry.seq} of {entry.source} in run {entry.run}")
         return entry
 
+    def holds(self, seq: int) -> bool:
+        """Whether anything stands in slot `seq`."""
+        return self._backend.read(self._path(seq)) is not None
+
     def append(self, entry: Entry, wait: Wait) -> Entry:
         """Put `entry` into its slot. Raises FencedError when the slot holds another writer's entry."""
         data = encoded(entry)

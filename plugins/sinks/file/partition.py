@@ -20,7 +20,7 @@ from streamlake.engine.contracts import (
     Verdict,
     ranges_of,
 )
-from streamlake.engine.errors import FencedError
+from streamlake.engine.errors import FencedError, StorageError
 from streamlake.engine.failpoints import failpoint
 from streamlake.plugins.sinks.file import layout, partitioning
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, waiting
@@ -116,7 +116,11 @@ class FilePartitionSink:
         """Write the accepted and the refused as invisible, durable, verified files."""
         # 4a. Stage. The entry before may still be waiting to be published meanwhile.
         assert len(dead) == len(verdict.refused), "one dead letter for each refusal"
-        files = self._stager.stage(batch, verdict, dead, self._holding().epoch)
+        try:
+            files = self._stager.stage(batch, verdict, dead, self._holding().epoch)
+        except StorageError:
+            self._refuse_if_fenced()
+            raise
         refused, skipped = len(verdict.refused), len(verdict.skipped)
         return CommitRecord(
             source=batch.source,
@@ -224,6 +228,12 @@ class FilePartitionSink:
     def _nothing(self, next_offset: int, leader_epoch: int | None) -> CommitRecord:
         """What a claim or a close says of offsets: only where they stand."""
         return CommitRecord(self._job.source, OffsetRange(next_offset, next_offset), leader_epoch, 0, 0, 0, (), (), ())
+
+    def _refuse_if_fenced(self) -> None:
+        """Raise FencedError when our slot is taken: a newer owner collects what we stage, also under our hands."""
+        slot = self._holding().seq + 1
+        if self._ledger.holds(slot):
+            raise FencedError(f"{self._job.source}: another writer has taken ledger entry {slot} of {self._job.run}")
 
     def _holding(self) -> Entry:
         assert self._held is not None, "claim first; a writer whose append failed is at its end"

@@ -80,6 +80,10 @@ class LocalBackend:
                 _fsync_folder(self._path(path).parent)
             except FileExistsError:
                 return False
+            except FileNotFoundError:
+                if self._path(temporary).exists():
+                    raise
+                return False  # a newer owner has claimed this slot, and then collected what our epoch had staged
             finally:
                 self._path(temporary).unlink(missing_ok=True)
         return True

@@ -5,7 +5,6 @@ import zlib
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
-from gzip import GzipFile
 from typing import Any, BinaryIO, cast
 
 import orjson
@@ -17,6 +16,7 @@ from streamlake.engine.errors import FileDamagedError
 from streamlake.plugins.sinks.file.formats.base import TIMESTAMP_TYPES
 
 BLOCK_BYTES = 4 * 2**20
+COMPRESSED_BYTES = 2**18  # a multiple of that when decompressed
 
 _OFFSET = re.compile(rb'\{"_partition":\d+,"_offset":(\d+),.*\n')
 
@@ -102,8 +102,8 @@ def _letter(row: dict[str, Any], topic: str) -> DeadLetter:
 
 def _blocks(stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
     """The decompressed content in blocks of whole lines."""
-    stream, rest = _decompressed(stored, file), b""
-    while content := stream.read(BLOCK_BYTES):
+    rest = b""
+    for content in _decompressed(stored, file):
         whole, line_break, begun = content.rpartition(b"\n")
         if line_break:
             yield rest + whole + line_break
@@ -114,12 +114,17 @@ def _blocks(stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
         raise ValueError("it ends within a line")
 
 
-def _decompressed(stored: BinaryIO, file: FileEntry) -> BinaryIO:
-    if file.final.endswith(".gz"):
-        return cast("BinaryIO", GzipFile(fileobj=stored))
-    if file.final.endswith(".zst"):
-        return cast("BinaryIO", zstandard.ZstdDecompressor().stream_reader(stored))
-    return stored
+def _decompressed(stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
+    """The content in pieces. Raises ValueError when the compressed stream ends early, which readers may not notice."""
+    if not file.final.endswith((".gz", ".zst")):
+        yield from iter(lambda: stored.read(BLOCK_BYTES), b"")
+        return
+    gzipped = file.final.endswith(".gz")
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 16) if gzipped else zstandard.ZstdDecompressor().decompressobj()
+    while compressed := stored.read(COMPRESSED_BYTES):
+        yield stream.decompress(compressed)
+    if not stream.eof:
+        raise ValueError("its compressed stream was cut short")
 
 
 @contextmanager
