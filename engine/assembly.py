@@ -21,7 +21,7 @@ from streamlake.engine.endpoint import serve_state
 from streamlake.engine.errors import ConfigError, Exit, LedgerDamagedError
 from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.membership import KafkaMembership
-from streamlake.engine.kafka.settings import admin_properties, member_properties
+from streamlake.engine.kafka.settings import admin_properties, check_properties, member_properties
 from streamlake.engine.logs import log_format
 from streamlake.engine.start import all_partitions, register_run
 from streamlake.engine.state import EngineState, PartitionState
@@ -52,6 +52,7 @@ def run_pipeline(
     if not sink.one_process:
         _start_forkserver()
     make_validator(config)  # so that what is wrong with it is said here, once, and not by each worker
+    check_properties(config.kafka)  # the same: a client that asks the broker first would only say that none answers
     client_id = f"streamlake-{config.pipeline}"
     broker = ClusterAdmin(admin_properties(config.kafka, client_id))
     identity = register_run(config, broker, sink)

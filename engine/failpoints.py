@@ -2,8 +2,9 @@
 
 `STREAMLAKE_FAILPOINT=<name>[+<passes>][=<signal>]:<times>:<file>` sends a signal (KILL; STOP makes a zombie) to the
 process that reaches `<name>` after it has passed there `<passes>` times (0), as long as `<file>` counts fewer than
-`<times>` earlier ones (one byte each, so that the count survives). Unset, a point costs one comparison. Points are
-listed in POINTS, so that the tests can't miss one and a misspelt name can't pass.
+`<times>` earlier ones (one byte each, so that the count survives). Several, with `;` between, come one after the other:
+each is armed when the one before it has happened as often as it should. Unset, a point costs one comparison. Points
+are listed in POINTS, so that the tests can't miss one and a misspelt name can't pass.
 """
 
 import os
@@ -47,19 +48,24 @@ def failpoint(name: str) -> None:
     if not _armed:
         return
     assert name in POINTS, f"{name} is not in POINTS"
-    armed = re.fullmatch(r"(\w+)(?:\+(\d+))?(?:=(\w+))?:(\d+):(.+)", _armed)
-    assert armed is not None, f"STREAMLAKE_FAILPOINT={_armed} is not <name>[+<passes>][=<signal>]:<times>:<file>"
-    armed_name, passes, signal_name, times, file = armed.groups()
-    if name != armed_name:
+    for one in _armed.split(";"):
+        armed = re.fullmatch(r"(\w+)(?:\+(\d+))?(?:=(\w+))?:(\d+):(.+)", one)
+        assert armed is not None, f"STREAMLAKE_FAILPOINT: {one} is not <name>[+<passes>][=<signal>]:<times>:<file>"
+        armed_name, passes, signal_name, times, file = armed.groups()
+        count = Path(file)
+        if count.exists() and count.stat().st_size >= int(times):
+            continue
+        if name == armed_name:
+            _passes += 1
+            if _passes > int(passes or 0):
+                _note(count)
+                os.kill(os.getpid(), signal.Signals[f"SIG{signal_name or 'KILL'}"])
         return
-    _passes += 1
-    if _passes <= int(passes or 0):
-        return
-    count = Path(file)
-    deaths = count.stat().st_size if count.exists() else 0
-    if deaths < int(times):
-        with count.open("ab") as out:
-            out.write(b".")
-            out.flush()
-            os.fsync(out.fileno())
-        os.kill(os.getpid(), signal.Signals[f"SIG{signal_name or 'KILL'}"])
+
+
+def _note(count: Path) -> None:
+    """One byte more, durable before the process dies."""
+    with count.open("ab") as out:
+        out.write(b".")
+        out.flush()
+        os.fsync(out.fileno())

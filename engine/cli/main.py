@@ -88,17 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        # A reader of our output who is gone (`| head`) is click's: it ends quietly with 1.
         streamlake.main(arguments, prog_name="streamlake", standalone_mode=False)
-        sys.stdout.flush()  # here, so that a reader who is gone shows here
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): what is still in the buffer must not raise at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.FAILED
     except StreamLakeError as error:
         _show(error, str(error))
         return error.exit_code.of_command

@@ -1,11 +1,13 @@
 """`streamlake run`: land a pipeline's topics until told to stop, or until what is there now has landed."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
 from streamlake.engine.cli.common import load, log_format_option, pipeline_argument, set_option
+from streamlake.engine.errors import ConfigError
 
 
 @click.command("run", short_help="Land the pipeline's topics.")
@@ -30,6 +32,10 @@ def command(pipeline: Path, overrides: tuple[str, ...], until_end: bool) -> None
 
     config = load(pipeline, overrides)
     structlog.contextvars.bind_contextvars(pipeline=config.pipeline)
-    with ProgressDisplay(wanted=until_end) as display:
-        code = run_pipeline(config, until_end=until_end, reload=lambda: load(pipeline, overrides), tick=display.show)
+    try:
+        with ProgressDisplay(wanted=until_end) as display:
+            reload = partial(load, pipeline, overrides)
+            code = run_pipeline(config, until_end=until_end, reload=reload, tick=display.show)
+    except ConfigError as error:
+        raise ConfigError(*(f"{pipeline}: {problem}" for problem in error.problems)) from error
     sys.exit(code)

@@ -4,6 +4,7 @@ Relies on (tried on Apache Kafka 4.1 and 4.3, classic and KIP-848): a paused mem
 fetched, and the coordinator refuses the commit of one who is no member any more.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -17,6 +18,9 @@ from streamlake.engine.kafka.positions import with_position, without_position
 log = structlog.get_logger("streamlake.membership")
 
 CONFIRM_SECONDS = 5.0
+LEAVE_SECONDS = 5.0
+"""How long a commit on leaving, and the leaving itself, wait for a coordinator that gives no answer. Left to itself,
+librdkafka waits a minute for each; but neither is worth the patience of whoever has asked us to end."""
 
 Callback = Callable[[Sequence[TopicPartition]], None]
 
@@ -60,13 +64,20 @@ class KafkaMembership:
         if not positions:
             return
         offsets = [with_position(source, *position) for source, position in positions.items()]
-        try:
-            if wait:
-                self._consumer.commit(offsets=offsets, asynchronous=False)
-            else:
-                self._consumer.commit(offsets=offsets, asynchronous=True)
-        except KafkaException as error:
-            log.warning("group offset not committed", error=error.args[0].str())
+
+        def commit() -> None:
+            try:
+                if wait:
+                    self._consumer.commit(offsets=offsets, asynchronous=False)
+                else:
+                    self._consumer.commit(offsets=offsets, asynchronous=True)
+            except KafkaException as error:
+                log.warning("group offset not committed", error=error.args[0].str())
+
+        if wait:
+            _at_most(LEAVE_SECONDS, commit, "the group offset is not committed")
+        else:
+            commit()
 
     def confirm(self, source: TopicPartition) -> bool:
         """Commit once more what is committed: only a member whose generation is current may."""
@@ -80,8 +91,17 @@ class KafkaMembership:
         return now.error is None
 
     def close(self) -> None:
-        """Leave the group, so that others get our partitions at once."""
-        self._consumer.close()
+        """Leave the group, so that others get our partitions at once; unheard, they get them after our session."""
+        _at_most(LEAVE_SECONDS, self._consumer.close, "the group is not left")
+
+
+def _at_most(seconds: float, call: Callable[[], object], otherwise: str) -> None:
+    """Wait for a call that can't be told how long; one that takes longer is left alone and ends with the process."""
+    thread = threading.Thread(target=call, daemon=True, name="membership")
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        log.warning("the group's coordinator does not answer", so=otherwise, seconds=seconds)
 
 
 def _ours(partitions: Sequence[Assignment]) -> list[TopicPartition]:

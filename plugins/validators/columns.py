@@ -166,10 +166,10 @@ def _parts(column: Column, value: object, path: Path) -> Iterable[tuple[Column, 
 
 def _refusal(index: int, misfit: tuple[Path, Column, object]) -> Refusal:
     path, column, value = misfit
-    return unfit(index, pointer_of(path), str(column.node.arrow), value)
+    return does_not_fit(index, pointer_of(path), str(column.node.arrow), value)
 
 
-def unfit(index: int, field: str | None, arrow: str, value: object) -> Refusal:
+def does_not_fit(index: int, field: str | None, arrow: str, value: object) -> Refusal:
     """The refusal of a record whose `field` a column of the Arrow type can't hold exactly."""
     message = f"field {field or '(the record)'} does not fit {arrow}: {shown(value)}"
     return Refusal(index, "invalid", message_of(message), field)

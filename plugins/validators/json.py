@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from streamlake.engine.contracts import Batch, PayloadKind, Verdict
-from streamlake.plugins.validators.decode import Gate
+from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
+from streamlake.plugins.validators.decode import Gate, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.options import GateOptions, no_columns, read_options
 
@@ -30,6 +30,7 @@ class JsonValidator:
 
     def validate(self, batch: Batch) -> Verdict:
         """Refuse what is not JSON, or not JSON that means the same to every reader."""
-        admitted = self._gate.admit(batch.values)
-        self._gate.parse(admitted, type)
-        return admitted.verdict()
+        refused: dict[int, Refusal] = {}
+        for piece in self._gate.admit(batch.values, refused):
+            self._gate.parse(piece, type)
+        return verdict_of(refused)

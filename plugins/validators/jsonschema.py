@@ -14,7 +14,7 @@ from streamlake.engine.errors import ConfigError
 from streamlake.plugins.validators.arrow_types import columns_of
 from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder
-from streamlake.plugins.validators.decode import Admitted, Gate
+from streamlake.plugins.validators.decode import Admitted, Gate, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.formats import with_strict_formats
 from streamlake.plugins.validators.options import GateOptions, read_options
@@ -73,26 +73,28 @@ class JsonSchemaValidator:
 
     def validate(self, batch: Batch) -> Verdict:
         """Refuse what is not JSON and what the schema does not allow, each with its first broken rule."""
-        admitted = self._gate.admit(batch.values)
+        refused: dict[int, Refusal] = {}
+        pieces = self._gate.admit(batch.values, refused)
         if self._columns is not None:
-            return self._validate_typed(admitted, TableBuilder(self._columns))
-        allowed = self._gate.parse(admitted, self._validator.is_valid)
-        if False in allowed:
-            for index, value in compress(zip(admitted.indices, admitted.values, strict=True), _denied(allowed)):
-                admitted.refused[index] = self._refusal(index, orjson.loads(value))
-        return admitted.verdict()
+            return self._typed(pieces, refused, TableBuilder(self._columns))
+        for piece in pieces:
+            allowed = self._gate.parse(piece, self._validator.is_valid)
+            if False in allowed:
+                for index, value in compress(zip(piece.indices, piece.values, strict=True), _denied(allowed)):
+                    refused[index] = self._refusal(index, orjson.loads(value))
+        return verdict_of(refused)
 
-    def _validate_typed(self, admitted: Admitted, builder: TableBuilder) -> Verdict:
-        for piece in admitted.pieces():
+    def _typed(self, pieces: Iterator[Admitted], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
+        for piece in pieces:
             parsed = self._gate.parse(piece)
-            decoded = [index not in admitted.refused for index in piece.indices]
+            decoded = [index not in refused for index in piece.indices]
             indices, documents = list(compress(piece.indices, decoded)), list(compress(parsed, decoded))
             allowed = list(map(self._validator.is_valid, documents))
             for index, document in compress(zip(indices, documents, strict=True), _denied(allowed)):
-                admitted.refused[index] = self._refusal(index, document)
+                refused[index] = self._refusal(index, document)
             unfit = builder.add(list(compress(indices, allowed)), list(compress(documents, allowed)))
-            admitted.refused.update((refusal.index, refusal) for refusal in unfit)
-        return admitted.verdict(builder.table())
+            refused.update((refusal.index, refusal) for refusal in unfit)
+        return verdict_of(refused, builder.table())
 
     def _refusal(self, index: int, document: object) -> Refusal:
         """The first rule that the document breaks: field, rule and value."""

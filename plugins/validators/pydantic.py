@@ -15,8 +15,8 @@ from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
 from streamlake.engine.errors import ConfigError
 from streamlake.plugins.validators.arrow_types import DECIMAL_KEYWORD, NAIVE_KEYWORD, columns_of
 from streamlake.plugins.validators.column_types import Column
-from streamlake.plugins.validators.columns import TableBuilder, unfit
-from streamlake.plugins.validators.decode import Admitted, Gate, drain
+from streamlake.plugins.validators.columns import TableBuilder, does_not_fit
+from streamlake.plugins.validators.decode import Admitted, Gate, drain, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.models import load_model, source_hashes
 from streamlake.plugins.validators.options import GateOptions, read_options
@@ -76,27 +76,29 @@ class PydanticValidator:
 
         What a Python validator of the model raises beside ValueError and AssertionError passes through.
         """
-        admitted = self._gate.admit(batch.values)
+        refused: dict[int, Refusal] = {}
+        pieces = self._gate.admit(batch.values, refused)
         if self._columns is not None:
-            return self._validate_typed(admitted, TableBuilder(self._columns))
-        self._models(admitted, keep=False)
-        return admitted.verdict()
+            return self._typed(pieces, refused, TableBuilder(self._columns))
+        for piece in pieces:
+            self._models(piece)
+        return verdict_of(refused)
 
-    def _validate_typed(self, admitted: Admitted, builder: TableBuilder) -> Verdict:
-        for piece in admitted.pieces():
-            models = self._models(piece, keep=True)
-            taken = [index not in admitted.refused for index in piece.indices]
+    def _typed(self, pieces: Iterator[Admitted], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
+        for piece in pieces:
+            models = self._models(piece)
+            taken = [index not in refused for index in piece.indices]
             indices = list(compress(piece.indices, taken))
             # The columns are what the model serialises to, so a Python validator's change is in them.
             documents = self._dump(list(compress(models, taken)), mode="json", by_alias=False, warnings=False)
             if may_round(piece.values):
-                indices, documents = _unrounded(admitted, indices, documents, list(compress(piece.values, taken)))
-            refusals = builder.add(indices, documents)
-            admitted.refused.update((refusal.index, refusal) for refusal in refusals)
-        return admitted.verdict(builder.table())
+                indices, documents = _unrounded(refused, indices, documents, list(compress(piece.values, taken)))
+            unfit = builder.add(indices, documents)
+            refused.update((refusal.index, refusal) for refusal in unfit)
+        return verdict_of(refused, builder.table())
 
-    def _models(self, admitted: Admitted, *, keep: bool) -> list[Any]:
-        """The model of each payload (or, to keep less in memory, its type); None for what is refused."""
+    def _models(self, admitted: Admitted) -> list[Any]:
+        """The model of each payload; None for what is refused."""
 
         def failed(position: int, error: ValueError) -> None:
             if isinstance(error, orjson.JSONDecodeError):
@@ -108,7 +110,7 @@ class PydanticValidator:
 
         normal = map(orjson.dumps, map(orjson.loads, admitted.values))
         models: Iterator[Any] = map(self._call, normal)
-        return drain(models if keep else map(type, models), failed, _REFUSING)
+        return drain(models, failed, _REFUSING)
 
 
 _REFUSING: tuple[type[ValueError], ...] = (orjson.JSONDecodeError, pydantic.ValidationError)
@@ -124,7 +126,7 @@ def _refusal(index: int, payload: bytes, error: pydantic.ValidationError) -> Ref
 
 
 def _unrounded(
-    admitted: Admitted, indices: list[int], documents: list[Any], values: list[bytes]
+    refused: dict[int, Refusal], indices: list[int], documents: list[Any], values: list[bytes]
 ) -> tuple[list[int], list[Any]]:
     """Those in which the model made no double of an integer that a double can't hold; refuses the others.
 
@@ -133,7 +135,7 @@ def _unrounded(
     rounded = [rounded_integer(orjson.loads(value), row) for value, row in zip(values, documents, strict=True)]
     for index, number in zip(indices, rounded, strict=True):
         if number is not None:
-            admitted.refused[index] = unfit(index, number[0], "double", number[1])
+            refused[index] = does_not_fit(index, number[0], "double", number[1])
     exact = [number is None for number in rounded]
     return list(compress(indices, exact)), list(compress(documents, exact))
 

@@ -138,7 +138,7 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         [STREAMLAKE, "plugins", "--json"], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
-    assert found.stderr == ""
+    assert (found.stderr, found.returncode) == ("", 1)
 
 
 # validate

@@ -2,19 +2,15 @@
 
 import pytest
 from support.engine import Engine
-from support.scene import MakeScene, Scene, orders
+from support.scene import MakeScene, Scene, orders, speaking
 from support.waiting import wait_until
 
-PARTITIONS = 4
-PROPERTIES = {"classic": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}, "consumer": {}}
-"""With KIP-848 the broker sets the times (tests/conftest.py)."""
+PARTITIONS = 2
 
 
-@pytest.mark.parametrize("protocol", PROPERTIES)
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_second_engine_joins_and_leaves_in_the_middle(make_scene: MakeScene, protocol: str) -> None:
-    scene = make_scene(
-        partitions=PARTITIONS, kafka__group_protocol=protocol, kafka__properties=PROPERTIES[protocol], batch__rows_max=20
-    )
+    scene = make_scene(partitions=PARTITIONS, batch__rows_max=20, **speaking(protocol))
     _produce(scene, 200)
     with scene.engine() as first:
         first.wait_for("committed", count=2)
@@ -35,11 +31,8 @@ def test_a_second_engine_joins_and_leaves_in_the_middle(make_scene: MakeScene, p
     scene.check()
 
 
-@pytest.mark.parametrize("protocol", PROPERTIES)
-def test_the_first_engine_is_killed_and_the_second_takes_over_what_it_left(make_scene: MakeScene, protocol: str) -> None:
-    scene = make_scene(
-        partitions=2, kafka__group_protocol=protocol, kafka__properties=PROPERTIES[protocol], batch__rows_max=20
-    )
+def test_the_first_engine_is_killed_and_the_second_takes_over_what_it_left(make_scene: MakeScene) -> None:
+    scene = make_scene(partitions=PARTITIONS, batch__rows_max=20)
     _produce(scene, 100)
     with scene.engine() as first:
         first.wait_for("committed")

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from support.account import check_copies
 from support.engine import proof
 from support.scene import MakeScene, orders
-from support.account import check_copies
 
 
-@pytest.mark.parametrize("point", ["before_claim", "after_claim", "before_commit"])
+@pytest.mark.parametrize("point", ["before_claim", "before_commit"])
 def test_what_came_between_the_first_start_and_the_first_commit_lands(
     make_scene: MakeScene, tmp_path: Path, point: str
 ) -> None:

@@ -1,7 +1,7 @@
 """Topics that change under a running engine: deleted and made anew with the same name, or with a partition more."""
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # its stubs forget it
 from support.engine import proof, streamlake
 from support.scene import MakeScene, Scene, orders
 from support.topics import fill, make_topic

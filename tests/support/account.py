@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -24,15 +24,16 @@ class Account:
     times: Counter[Place] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, lake: Path, topic: str) -> "Account":
+    def of(cls, lake: Path, topic: str, partition: int | None = None) -> "Account":
         """Read everything that a glob reader sees, and of the ledger only which offsets were skipped."""
         account = cls()
+        number = "*" if partition is None else f"*-{partition:05d}-*"
         for kind in ("raw", "dead"):
-            for file in sorted((lake / kind / topic).rglob("*")):
+            for file in sorted((lake / kind / topic).rglob(number)):
                 if file.is_file():
                     assert file.suffix == ".jsonl", f"{file} lies where readers look"
                     account._read(kind, file)
-        for entry in entries_of(lake, topic):
+        for entry in entries_of(lake, topic, partition):
             for first, following in entry["skipped_offsets"]:
                 places = [(entry["partition"], offset) for offset in range(first, following)]
                 account.skipped.update(places)
@@ -73,14 +74,15 @@ class Account:
                 assert text_of(self.dead[place]["value"]) == value, f"{place}: {self.dead[place]}"
 
 
-def entries_of(lake: Path, topic: str) -> list[dict[str, Any]]:
+def entries_of(lake: Path, topic: str, partition: int | None = None) -> list[dict[str, Any]]:
     """The ledger entries of a topic as plain JSON, by partition and number."""
-    return [json.loads(path.read_bytes()) for path in entry_paths(lake, topic)]
+    return [json.loads(path.read_bytes()) for path in entry_paths(lake, topic, partition)]
 
 
-def entry_paths(lake: Path, topic: str) -> list[Path]:
-    """The files of a topic's ledgers, by partition and number."""
-    return sorted((lake / "_ledger").glob(f"*/{topic}/*/*/*.json"))
+def entry_paths(lake: Path, topic: str, partition: int | None = None) -> list[Path]:
+    """The files of a topic's ledgers, by partition and number; of one partition or of all."""
+    number = "*" if partition is None else f"{partition:05d}"
+    return sorted((lake / "_ledger").glob(f"*/{topic}/{number}/*/*.json"))
 
 
 def tree_of(folder: Path) -> dict[str, bytes]:
@@ -128,11 +130,17 @@ def check_copies(servers: str, dead_topic: str, account: Account) -> list[dict[s
 def _messages(servers: str, topic: str) -> list[tuple[bytes | None, dict[str, bytes]]]:
     """Value and headers of everything in partition 0 of a topic now."""
     consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "reads-only", "enable.auto.commit": False, "enable.partition.eof": True}
+        {
+            "bootstrap.servers": servers,
+            "group.id": "reads",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
+        }
     )
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])
-        found = []
+        found: list[tuple[bytes | None, dict[str, bytes]]] = []
         while True:
             message = consumer.poll(30)
             assert message is not None, f"{topic} gives no answer"
@@ -140,6 +148,7 @@ def _messages(servers: str, topic: str) -> list[tuple[bytes | None, dict[str, by
             if error is not None:
                 assert error.code() == KafkaError._PARTITION_EOF, error
                 return found
-            found.append((message.value(), dict(message.headers() or [])))
+            headers = cast("list[tuple[str, bytes]]", message.headers() or [])
+            found.append((message.value(), dict(headers)))
     finally:
         consumer.close()

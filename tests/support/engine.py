@@ -31,7 +31,7 @@ def pipeline_yaml(folder: Path, servers: str, topic: str, **changes: Any) -> Pat
             "group_id": f"streamlake.{topic}",
             "topics": [{"name": topic}],
             # A killed engine's partitions are free again after the session time-out: 45 s would be long for a test.
-            "properties": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500},
+            "properties": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500, "fetch.wait.max.ms": 50},
         },
         "validator": {"type": "json"},
         "sink": {"type": "file", "root": str(folder / "lake"), "format": "jsonl", "compression": "none"},

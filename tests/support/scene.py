@@ -24,6 +24,7 @@ class Scene:
     topic: str
     pipeline: Path
     partitions: int
+    fragile: bool = False  # its broker comes and goes
     produced: dict[int, list[bytes | None]] = field(default_factory=dict)
 
     @property
@@ -39,7 +40,7 @@ class Scene:
     def produce(self, values: Iterable[bytes | None], partition: int = 0) -> None:
         """Add values to a partition."""
         values = list(values)
-        fill(self.servers, self.topic, values, partition)
+        fill(self.servers, self.topic, values, partition, idempotent=self.fragile)
         self.produced.setdefault(partition, []).extend(values)
 
     def engine(self, *arguments: str, env: dict[str, str] | None = None) -> Engine:
@@ -60,6 +61,12 @@ class Scene:
         """How many offsets the ledger accounts for by now."""
         return sum(entry["next"] - entry["first"] for entry in self.entries())
 
+    def staged(self) -> list[Path]:
+        """What writers before the last claim left in the invisible folder; what the last one left has its epoch."""
+        epochs = {entry["partition"]: entry["epoch"] for entry in self.entries()}
+        files = [path for path in (self.lake / "_stage").rglob("*") if path.is_file()]
+        return [path for path in files if int(path.parent.name) < epochs[int(path.parent.parent.name)]]
+
     def account(self) -> Account:
         """What stands where, read without our code."""
         return Account.of(self.lake, self.topic)
@@ -73,6 +80,15 @@ class Scene:
         assert counts == (len(account.raw), len(account.dead), len(account.skipped)), json.dumps(found, indent=2)
         check_copies(self.servers, self.dead_topic, account)
         return account
+
+
+def speaking(protocol: str) -> dict[str, Any]:
+    """Changes for a group of one of the two protocols, `classic` or `consumer`.
+
+    With KIP-848 it is the broker that sets the times (tests/conftest.py), and librdkafka refuses the client's.
+    """
+    properties = {"classic": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}, "consumer": {}}
+    return {"kafka__group_protocol": protocol, "kafka__properties": properties[protocol]}
 
 
 class MakeScene(Protocol):
@@ -89,8 +105,8 @@ class MakeScene(Protocol):
     ) -> Scene: ...
 
 
-def make_scene_in(folder: Path, default_servers: str) -> MakeScene:
-    """Makes scenes below `folder`: topics on the given cluster, and the YAML."""
+def make_scene_in(folder: Path, default_servers: str, *, fragile: bool = False) -> MakeScene:
+    """Makes scenes below `folder`: topics on the given cluster (`fragile`: its broker comes and goes), and the YAML."""
 
     def make(
         *,
@@ -101,11 +117,11 @@ def make_scene_in(folder: Path, default_servers: str) -> MakeScene:
         **changes: Any,
     ) -> Scene:
         servers = servers or default_servers
-        name = make_topic(servers, partitions=partitions, **topic)
+        name = make_topic(servers, "orders", partitions, **topic)
         if dead_topic is not None:
-            make_topic(servers, exactly=f"{name}.dlq", **dead_topic)
+            make_topic(servers, "orders", 1, exactly=f"{name}.dlq", **dead_topic)
         pipeline = pipeline_yaml(folder, servers, name, **{"python_path": [str(PLUGINS)], **changes})
-        return Scene(folder, servers, name, pipeline, partitions)
+        return Scene(folder, servers, name, pipeline, partitions, fragile)
 
     return make
 

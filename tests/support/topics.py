@@ -18,9 +18,15 @@ def make_topic(
     return topic
 
 
-def fill(servers: str, topic: str, values: Iterable[bytes | None], partition: int = 0) -> None:
-    """Produce `values` in order to one partition; returns when all are acknowledged."""
-    producer = Producer({"bootstrap.servers": servers, "acks": "all", "linger.ms": 5})
+def fill(
+    servers: str, topic: str, values: Iterable[bytes | None], partition: int = 0, *, idempotent: bool = False
+) -> None:
+    """Produce `values` in order to one partition; returns when all are acknowledged.
+
+    `idempotent` costs half a second, and keeps a broker that is just coming back from getting records twice.
+    """
+    settings = {"bootstrap.servers": servers, "acks": "all", "enable.idempotence": idempotent, "linger.ms": 5}
+    producer = Producer(settings)
     for value in values:
         while True:
             try:

@@ -137,5 +137,10 @@ def test_a_refusal_of_a_number_names_it() -> None:
     assert refusal == Refusal(0, "invalid", message, "/a/1")
 
 
+def test_a_refusal_of_bad_utf8_says_which_byte_and_where() -> None:
+    (refusal,) = making.refused(VALIDATORS["json"], b'{"a":"\xc3\xa4\xff"}')
+    assert refusal == Refusal(0, "malformed", "not UTF-8: byte 0xff at position 8")
+
+
 def test_a_refusal_of_a_tombstone_is_the_same_with_and_without_a_schema() -> None:
     assert making.refused(making.none(), b"x", None) == making.refused(VALIDATORS["json"], b"{}", None)

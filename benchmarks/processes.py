@@ -1,0 +1,63 @@
+"""Looks at running processes from outside: who the workers are, and how much memory is theirs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of one process, in MiB (proc(5)).
+
+    `peak` is the most that was ever resident (VmHWM), shared pages in full; `pss` counts a shared page by its share;
+    `private` is what nobody else has.
+    """
+
+    peak: float
+    pss: float
+    private: float
+
+
+def workers_below(pid: int) -> Iterator[psutil.Process]:
+    """The worker processes below `pid`: the forkserver's children (which have its command line)."""
+    try:
+        below = psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+    parents = {process.pid: _parent_of(process) for process in below if _runs(process, "forkserver")}
+    yield from (process for process in below if parents.get(process.pid) in parents)
+
+
+def memory_of(pid: int) -> Memory | None:
+    """None when it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return None
+    peak, pss = _mib(status, "VmHWM"), _mib(rollup, "Pss")
+    private = _mib(rollup, "Private_Clean") + _mib(rollup, "Private_Dirty")
+    return Memory(peak, pss, private) if peak else None
+
+
+def _mib(text: str, name: str) -> float:
+    for line in text.splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _parent_of(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _runs(process: psutil.Process, what: str) -> bool:
+    try:
+        return what in " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False

@@ -1,0 +1,80 @@
+"""`make bench`: measures what StreamLake aims at, on this machine, and prints each figure beside its aim.
+
+    python benchmarks/run.py [--records 1000000] [--repeats 3] [--only landing,idle,startup,proof] [--json]
+
+KAFKA_BOOTSTRAP_SERVERS names a cluster to measure against; without it one is started here and shares the cores.
+CPU seconds and multiples of librdkafka's own drain are what to compare between machines; wall times depend on what
+else runs, which is said at the end.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import idle
+import landing
+import proof
+import startup
+from bench import Bench
+from figures import Figure, machine, print_json, print_table
+
+from streamlake.engine.errors import LocalError
+from streamlake.engine.local.kafka import LocalKafka
+
+MEASUREMENTS = {"landing": landing.measure, "idle": idle.measure, "startup": startup.measure, "proof": proof.measure}
+
+
+def main() -> int:
+    """Measure what is wanted and print it."""
+    wanted = _arguments()
+    unknown = set(wanted.only) - set(MEASUREMENTS)
+    if unknown:
+        sys.exit(f"--only {','.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, _kafka() as servers:
+        bench = Bench(servers, Path(folder), wanted.records, wanted.repeats, _say)
+        for name in wanted.only:
+            figures += MEASUREMENTS[name](bench)
+    (print_json if wanted.json else print_table)(figures, machine(bench.busy))
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--records", type=int, default=1_000_000, help="records to land (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="repetitions of each measurement (default: %(default)s)")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(MEASUREMENTS), metavar="A,B")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+def _kafka() -> AbstractContextManager[str]:
+    existing = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    return nullcontext(existing) if existing else _Own()
+
+
+class _Own(AbstractContextManager[str]):
+    """A Kafka of our own, with the JVM's full compiler: it works for minutes."""
+
+    def __init__(self) -> None:
+        self._kafka = LocalKafka(quick_start=False, say=_say)
+
+    def __enter__(self) -> str:
+        return self._kafka.start().bootstrap_servers
+
+    def __exit__(self, *_: object) -> None:
+        self._kafka.stop()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"bench: {text}\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LocalError as error:
+        sys.exit(str(error))

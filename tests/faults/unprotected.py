@@ -1,0 +1,313 @@
+"""Takes each protection out in a copy of the repository and shows that its fault test then fails.
+
+`python tests/faults/unprotected.py [WORD …]` runs those whose name has one of the words, or all (ten minutes). A fault
+test that passes without the protection it is about proves nothing; this file is how README.md's table was made.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from support.source import export
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A fault, and the one change that takes its protection away."""
+
+    name: str
+    test: str
+    file: str
+    old: str
+    new: str
+
+
+PARTITION = "plugins/sinks/file/partition.py"
+LEDGER = "plugins/sinks/file/ledger.py"
+LOCAL = "plugins/sinks/file/backends/local.py"
+RUNS = "plugins/sinks/file/runs.py"
+ANY_POINT = "test_kill_points.py::test_a_worker_killed_twice_in_a_row_at_any_point_loses_and_doubles_nothing"
+FINISHING = (
+    "test_kill_points.py::test_a_worker_killed_twice_while_it_finishes_what_a_dead_one_left_loses_and_doubles_nothing"
+)
+FROZEN = "test_zombies.py::test_a_host_that_was_frozen_past_its_session_is_fenced_and_doubles_nothing"
+
+MUTANTS = (
+    Mutant(
+        "killed after the commit: no roll-forward",
+        f"{ANY_POINT}[after_commit]",
+        PARTITION,
+        "        self._publish_files(unfinished)\n        failpoint",
+        "        failpoint",
+    ),
+    Mutant(
+        "killed after the stage: nothing collected",
+        f"{ANY_POINT}[after_stage]",
+        PARTITION,
+        "        self._drop_staged(before_epoch=self._holding().epoch)\n",
+        "",
+    ),
+    Mutant(
+        "killed before the dead letters: not sent again",
+        f"{ANY_POINT}[before_dead_letters]",
+        "engine/recovery.py",
+        "        recovery.dead_letters.send(recovered.unsent)",
+        "        pass",
+    ),
+    Mutant(
+        "killed in the middle of a publish: it can't be repeated",
+        f"{ANY_POINT}[before_publish_unlink]",
+        LOCAL,
+        "            except FileExistsError:\n                self._holds(file)\n",
+        "            except FileExistsError:\n                raise\n",
+    ),
+    Mutant(
+        "killed in recovery: only the entry right before the claim is finished",
+        f"{FINISHING}[after_claim]",
+        LEDGER,
+        "        for entry in self.backwards(head.last):\n            if entry.kind",
+        "        for entry in [head.last]:\n            if entry.kind",
+    ),
+    Mutant(
+        "killed after the entry's link: position from the group, not from the ledger",
+        "test_kill_points.py::test_a_worker_killed_twice_at_the_commit_point_itself_loses_and_doubles_nothing"
+        "[after_entry_link]",
+        "engine/worker.py",
+        "        position = recovered.next\n",
+        "        position = self._parts.recovery.ask().group_offset or 0\n",
+    ),
+    Mutant(
+        "zombie: a taken slot is taken for one's own",
+        f"{FROZEN}[before_commit+1-classic]",
+        LEDGER,
+        "if put_settled(self._backend, self._path(entry.seq), data, stage=stage, wait=wait) != data:",
+        "if not put_settled(self._backend, self._path(entry.seq), data, stage=stage, wait=wait):",
+    ),
+    Mutant(
+        "zombie: its collected temporary file is a storage error",
+        f"{FROZEN}[before_entry_link+2-consumer]",
+        LOCAL,
+        "                if self._path(temporary).exists():\n                    raise\n",
+        "                raise\n",
+    ),
+    Mutant(
+        "zombie: its collected staged file is a storage error",
+        f"{FROZEN}[after_stage_write+2-classic]",
+        PARTITION,
+        "            self._refuse_if_fenced()\n            raise\n",
+        "            raise\n",
+    ),
+    Mutant(
+        "zombie: a kill that came too late hides why the worker ended",
+        f"{FROZEN}[before_commit+1-classic]",
+        "engine/child.py",
+        "        if self.ended is not None and code == self.ended.exit_code:",
+        "        if not self.killed_for and self.ended is not None and code == self.ended.exit_code:",
+    ),
+    Mutant(
+        "stuck worker: nobody looks",
+        "test_zombies.py::test_a_stuck_worker_is_killed_and_its_successor_goes_on",
+        "engine/supervisor.py",
+        "            self._kill_overdue()\n            self._commit",
+        "            self._commit",
+    ),
+    Mutant(
+        "supervisor killed: workers watch by a thread only",
+        "test_kills.py",
+        "engine/orphan.py",
+        'if hasattr(fcntl, "F_SETSIG"):',
+        'if hasattr(fcntl, "F_NOTHING"):',
+    ),
+    Mutant(
+        "killed from outside: a suspicious batch is refused as a whole",
+        "test_kills.py::test_a_worker_killed_from_outside_however_often_never_costs_an_innocent_record",
+        "engine/poison.py",
+        "    return bisected(batch, validate)\n",
+        '    return Verdict([Refusal(index, "crash", "suspicious") for index in range(len(batch))])\n',
+    ),
+    Mutant(
+        "crashing validator: no suspicion",
+        "test_crashing_validators.py::test_the_record_that_breaks_the_validator_is_refused_as_crash_and_the_rest_lands",
+        "engine/worker.py",
+        "CLAIMS_BEFORE_SUSPICION = 2",
+        "CLAIMS_BEFORE_SUSPICION = 10**9",
+    ),
+    Mutant(
+        "crashing validator: no bisection",
+        "test_crashing_validators.py::test_each_of_several_such_records_is_found",
+        "engine/poison.py",
+        "    if len(indices) == 1:\n        yield",
+        "    if indices:\n        yield",
+    ),
+    Mutant(
+        "foreign root: the run file is not compared",
+        "test_foreign_root.py",
+        RUNS,
+        "    if differences:\n",
+        "    if not differences and not shared:\n",
+    ),
+    Mutant(
+        "start latest: resolved at each start",
+        "test_start_latest.py::test_what_came_between_the_first_start_and_the_first_commit_lands[before_claim]",
+        "engine/worker_main.py",
+        "    start = job.identity.start_of(source)\n",
+        "    start = facts.high\n",
+    ),
+    Mutant(
+        "full disk: what the last entry names is collected, too",
+        "test_full_disk.py::test_what_was_committed_survives_two_claims_that_died_before_they_rolled_forward",
+        PARTITION,
+        "keep={file.staged for file in files})",
+        "keep=())",
+    ),
+    Mutant(
+        "full disk: no space is made before the claim",
+        "test_full_disk.py::test_what_was_committed_survives_two_claims_that_died_before_they_rolled_forward",
+        PARTITION,
+        "            self._drop_staged(before_epoch=epoch, keep={file.staged for file in files})\n",
+        "",
+    ),
+    Mutant(
+        "topic made anew: its id is not asked for before the commit",
+        "test_topics_changing.py::"
+        "test_a_topic_that_is_made_anew_and_refilled_while_it_is_read_parks_and_nothing_of_it_lands",
+        "engine/worker.py",
+        "        if now == known:\n",
+        "        if now != known or now == known:\n",
+    ),
+    Mutant(
+        "topic made anew: its id is not compared before the claim",
+        "test_topics_changing.py::test_a_topic_that_is_gone_and_comes_back_anew_parks_too",
+        "engine/recovery.py",
+        "(_another_topic, _beyond_the_end,",
+        "(_beyond_the_end,",
+    ),
+    Mutant(
+        "partition added: read from its end",
+        "test_topics_changing.py::test_a_partition_added_while_running_is_read_from_its_first_offset",
+        "engine/worker_main.py",
+        "start=facts.low if start is None else start,",
+        "start=facts.high if start is None else start,",
+    ),
+    Mutant(
+        "damaged ledger: hashes are not compared",
+        "test_damaged_ledger.py",
+        LEDGER,
+        "        if entry.previous_sha256 != previous_sha256:\n",
+        "        if entry.previous_sha256 != previous_sha256 and False:\n",
+    ),
+    Mutant(
+        "damaged ledger: missing entries are not looked for",
+        "test_damaged_ledger.py",
+        LEDGER,
+        "TAIL_CHECKED = 32\n",
+        "TAIL_CHECKED = 1\n",
+    ),
+    Mutant(
+        "dead-letter topic missing: the letters are dropped",
+        "test_dead_letter_topic.py::test_a_missing_dead_letter_topic_stops_the_partition_until_it_is_made",
+        "engine/kafka/dead_letters.py",
+        "        producer = self._connected()\n        errors",
+        "        try:\n            producer = self._connected()\n        except DeadLetterError:\n            return\n"
+        "        errors",
+    ),
+    Mutant(
+        "too large for the dead-letter topic: nothing is left out",
+        "test_dead_letter_topic.py::test_a_record_too_large_for_the_dead_letter_topic_goes_without_its_value",
+        "engine/kafka/dead_letters.py",
+        '_LESS = ((), ("value",), ("value", "headers"), ("value", "headers", "key"))',
+        "_LESS: tuple[tuple[str, ...], ...] = ((),)",
+    ),
+    Mutant(
+        "broker away: whoever leaves waits for its answer",
+        "test_broker_away.py::test_an_engine_whose_broker_is_away_still_leaves_when_asked",
+        "engine/kafka/membership.py",
+        "    thread.join(seconds)\n",
+        "    thread.join()\n",
+    ),
+    Mutant(
+        "broker away: an answer that does not come is a death",
+        "test_broker_away.py::test_an_engine_outlives_its_broker_and_drains_afterwards",
+        "engine/desk.py",
+        '                self._say(f"the broker does not answer, asking again: {error}")\n'
+        "                answers = []\n",
+        "                raise\n",
+    ),
+    Mutant(
+        "sharing: a revoked partition is given up before its worker has finished",
+        "test_sharing.py::test_a_second_engine_joins_and_leaves_in_the_middle",
+        "engine/supervisor.py",
+        "        self._drain(leaving)\n        while any(slot.child for slot in leaving):\n            self._serve",
+        "        while False:\n            self._serve",
+    ),
+    Mutant(
+        "restarts: no limit",
+        "test_limits.py::test_a_partition_whose_workers_die_too_often_is_parked_and_readyz_says_so",
+        "engine/backoff.py",
+        "        if len(self._deaths) > self.limits.restarts_max:\n            return None\n",
+        "",
+    ),
+    Mutant(
+        "idle partition: a close is written after nothing but a claim",
+        "test_limits.py::test_a_partition_without_records_has_a_claim_in_its_ledger_and_nothing_else",
+        PARTITION,
+        'if held.kind not in {"claim", "close"}:',
+        'if held.kind not in {"close"}:',
+    ),
+    Mutant(
+        "SIGHUP: any change is taken over",
+        "test_signals.py::test_sighup_refuses_another_root_and_a_broken_yaml_and_keeps_the_old_one",
+        "engine/assembly.py",
+        'FIXED_WHILE_RUNNING = ("pipeline", "kafka", "sink", "metrics", "python_path")',
+        "FIXED_WHILE_RUNNING: tuple[str, ...] = ()",
+    ),
+    Mutant(
+        "YAML: librdkafka's own refusals come after the first question to the broker",
+        "test_bad_yaml.py",
+        "engine/assembly.py",
+        "    check_properties(config.kafka)",
+        "    _ = check_properties",
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    """Try the mutants; how many were not caught."""
+    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+    missed = 0
+    for mutant in chosen:
+        caught, how = try_out(mutant)
+        missed += not caught
+        print(f"{'caught' if caught else 'MISSED'}  {mutant.name}\n        {how}", flush=True)
+    print(f"{len(chosen) - missed} of {len(chosen)} caught")
+    return missed
+
+
+def try_out(mutant: Mutant) -> tuple[bool, str]:
+    """Whether the mutant's test fails, and with which sentences."""
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name) / "copy"
+        export(copy)
+        file = copy / mutant.file
+        text = file.read_text()
+        assert text.count(mutant.old) == 1, f"{mutant.name}: {mutant.file} has changed, mend this mutant"
+        file.write_text(text.replace(mutant.old, mutant.new))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", f"tests/faults/{mutant.test}"],
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy / ".names")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    said = [line.removeprefix("E").strip() for line in done.stdout.splitlines() if line.startswith("E  ")]
+    return done.returncode == 1, (said or done.stdout.splitlines() or [""])[0][:300]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
