@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
 from streamlake.engine.contracts import Batch, BatchLimits, OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError, SourceError, StreamLakeError
-from streamlake.engine.kafka.batches import batch_of, offset_of
+from streamlake.engine.kafka.batches import Columns, offset_of
 from streamlake.engine.kafka.explain import explain, make_client
 from streamlake.engine.kafka.positions import with_position, without_position
 
@@ -37,6 +37,7 @@ class KafkaSource:
         until: int | None,
     ) -> None:
         self._source, self._next, self._epoch, self._until = source, next_offset, leader_epoch, until
+        self._last_epoch = leader_epoch  # of the last message that was taken in
         self._bytes_mean = 0.0
         self._servers = str(properties.get("bootstrap.servers"))
         self._consumer: Consumer = make_client(Consumer, properties)
@@ -44,22 +45,20 @@ class KafkaSource:
 
     def read(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Batch | None:
         """See `contracts.Source`. The memory it takes is about `limits.bytes_max` and the client's own queue."""
-        messages: list[Message] = []
-        size, began = 0, time.monotonic()
+        columns, began = Columns(), time.monotonic()
         while True:
-            chunk = self._consume(limits, size, len(messages), began)
-            if chunk and not messages:
+            chunk = self._consume(limits, columns.bytes, len(columns), began)
+            if chunk and not columns:
                 began = time.monotonic()
-            messages += chunk
-            size += sum(map(len, chunk))
+            columns.add(self._wanted(chunk))
             wanted = go_on()
             position, epoch = self._position()
-            idle = not messages and time.monotonic() - began > IDLE_SECONDS
-            full = len(messages) >= limits.rows_max or size >= limits.bytes_max
+            idle = not columns and time.monotonic() - began > IDLE_SECONDS
+            full = len(columns) >= limits.rows_max or columns.bytes >= limits.bytes_max
             old = position > self._next and time.monotonic() - began >= limits.seconds_max
             ended = self._until is not None and position >= self._until
             if full or old or ended or idle or not wanted:
-                return self._batch(messages, position, epoch)
+                return self._batch(columns, position, epoch)
 
     def close(self) -> None:
         """Leave the broker; nothing is committed by this client."""
@@ -95,16 +94,22 @@ class KafkaSource:
             return self._next, self._epoch
         return found.offset, found.leader_epoch
 
-    def _batch(self, messages: list[Message], position: int, epoch: int | None) -> Batch | None:
+    def _wanted(self, chunk: list[Message]) -> list[Message]:
+        """Those before the end of a bounded run; remembers the epoch of the last one."""
+        if self._until is not None and chunk and offset_of(chunk[-1]) >= self._until:
+            chunk = [message for message in chunk if offset_of(message) < self._until]
+        if chunk:
+            self._last_epoch = chunk[-1].leader_epoch()
+        return chunk
+
+    def _batch(self, columns: Columns, position: int, epoch: int | None) -> Batch | None:
         if self._until is not None and position > self._until:
-            messages = [message for message in messages if offset_of(message) < self._until]
-            epoch = messages[-1].leader_epoch() if messages else self._epoch
-            position = self._until
+            position, epoch = self._until, self._last_epoch
         if position == self._next:
             return None
         covered = OffsetRange(self._next, position)
         self._next, self._epoch = position, epoch
-        return batch_of(self._source, covered, epoch, messages)
+        return columns.batch(self._source, covered, epoch)
 
     def _refusal(self, error: KafkaError) -> StreamLakeError:
         """The client's error as ours: who has to act, and what to do."""

@@ -35,7 +35,7 @@ _PIECE_ROWS = 256
 _PIECE_BYTES = 1 << 20
 _OPENERS_AS_ONE = bytes.maketrans(b"{", b"[")
 _NO_OPENERS = bytes(byte for byte in range(256) if byte not in b"\0[{")
-_FIRST_BYTE = itemgetter(0)
+_FIRST_BYTE: Callable[[Any], int] = itemgetter(0)
 _JSON_BLANKS = b" \t\r\n"
 
 
@@ -83,17 +83,18 @@ class Gate:
     def admit(self, values: Sequence[bytes | None], refused: dict[int, Refusal]) -> Iterator[Admitted]:
         """A batch's payloads piece by piece, without those that orjson would wrongly let pass: they go to `refused`.
 
-        About 0.6 CPU µs for a payload of 240 bytes. Parse each piece before the next one: it is in the cache then.
+        About 0.7 CPU µs for a payload of 240 bytes. Parse each piece before the next one: it is in the cache then.
         """
         for first, piece in pieces_of(values):
-            indices: Sequence[int] = range(first, first + len(piece))
-            if not self._plain(piece):
-                doubtful = [index for index in indices if self._suspect(values[index])]
-                exact = (self.refusal(index, values[index]) for index in doubtful)
-                refused.update((refusal.index, refusal) for refusal in exact if refusal is not None)
-                indices = [index for index in indices if index not in refused]
-                piece = [values[index] for index in indices]
-            yield Admitted(refused, indices, cast("Sequence[bytes]", piece))
+            indices = range(first, first + len(piece))
+            if self._plain(piece):
+                yield Admitted(refused, indices, cast("Sequence[bytes]", piece))
+                continue
+            doubtful = [index for index in indices if self._suspect(values[index])]
+            exact = (self.refusal(index, values[index]) for index in doubtful)
+            refused.update((refusal.index, refusal) for refusal in exact if refusal is not None)
+            rest = [index for index in indices if index not in refused]
+            yield Admitted(refused, rest, cast("Sequence[bytes]", [values[index] for index in rest]))
 
     def parse(self, admitted: Admitted, *calls: Callable[[Any], Any]) -> list[Any]:
         """What the chain of `calls` makes of each admitted document; without any, the documents themselves.

@@ -1,0 +1,26 @@
+"""A worker as its supervisor starts it: a process that takes over nothing of the program that runs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """\
+from multiprocessing.connection import wait
+from operator import is_
+from streamlake.engine.child import Child
+from streamlake.engine.contracts import TopicPartition
+
+print("this program runs", flush=True)
+child = Child(TopicPartition("orders", 0), is_, None, thread=False)
+wait([child.sentinel])
+print(child.bury())
+"""
+"""Without `if __name__ == "__main__"`, as a user may write it."""
+
+
+def test_a_child_does_not_run_the_program_of_its_supervisor_again(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["this program runs", "(<Exit.DONE: 0>, '')"]
