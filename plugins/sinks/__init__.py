@@ -1,1 +1,1 @@
-"""Sinks: where accepted records land. Each keeps its own account of how far it is."""
+"""Where accepted records land; each sink keeps its own account of how far it is."""

@@ -1,4 +1,6 @@
-"""The sample model: an order with its line items. `python -m streamlake.plugins.validators.orders` prints its schema.
+"""The sample model: an order with its line items.
+
+`python -m streamlake.plugins.validators.orders` prints its schema.
 
 The model is the source; `orders.schema.json` beside it is generated from it, and a test holds the two equal.
 """

@@ -49,7 +49,7 @@ class PydanticValidator:
         validate = model.__pydantic_validator__.validate_json
         self._call: Callable[[bytes], Any] = validate if strict is None else partial(validate, strict=strict)
         self._columns: tuple[Column, ...] | None = _columns(model) if columns else None
-        self._dump = pydantic.TypeAdapter(list[model]).dump_python  # type: ignore[valid-type]
+        self._dump = pydantic.TypeAdapter(list[model]).dump_python  # type: ignore[valid-type]  # a class known at run time only
         decides = {
             "gate": repr(gate),
             "model": f"{model.__module__}:{model.__qualname__}",

@@ -1,57 +1,97 @@
-"""The README's pipeline and commands work as they are printed."""
+"""The README's commands, run as they stand there: in order, in one folder, with the files that it tells to write."""
 
 import os
 import re
 import subprocess
+import sys
 import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from support.engine import STREAMLAKE
+import pytest
 from support.shared import SharedKafka
 
-README = (Path(__file__).parent.parent.parent / "README.md").read_text()
+from streamlake.engine.cli.main import COMMANDS
+
+README = Path(__file__).parent.parent.parent / "README.md"
+LINES_MAX = 200
+LATER = {"python", "yaml"}  # languages of files to write
+
+BLOCK = re.compile(
+    r"^(?:<!-- (?P<mark>not run|file): (?P<what>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
-def block_after(mark: str) -> str:
-    found = re.search(rf"<!-- run: {re.escape(mark)} -->\n```\w+\n(.*?)```", README, re.DOTALL)
-    assert found, f"README.md has no block marked {mark!r}"
-    return found[1]
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and the mark above it: `file: NAME` or `not run: why`."""
+
+    language: str
+    text: str
+    mark: str
+    what: str
 
 
-def test_the_pipeline_of_ones_own_works_line_by_line(kafka: SharedKafka, tmp_path: Path) -> None:
-    # The shared Kafka is everybody's: the topics and the group get names of their own.
-    unique = uuid.uuid4().hex[:8]
-    text = block_after("pipeline.yaml").replace("web.clicks", f"web.clicks.{unique}")
-    text = text.replace("streamlake.clicks", f"streamlake.clicks.{unique}")
-    (tmp_path / "clicks.yaml").write_text(text)
-    assert yaml.safe_load(text)["pipeline"] == "clicks"
-    path = f"{Path(STREAMLAKE).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+def blocks(text: str) -> Iterator[Block]:
+    """Every fenced block of a page, in order."""
+    for found in BLOCK.finditer(text):
+        yield Block(found["language"], found["text"], found["mark"] or "", found["what"] or "")
+
+
+def run(script: str, folder: Path, servers: str) -> "subprocess.CompletedProcess[str]":
+    """Run a block as a shell does that stops at the first error."""
+    tools = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "KAFKA_BOOTSTRAP_SERVERS": servers}
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path, kafka: SharedKafka) -> None:
     said = ""
-    for line in block_after("commands").splitlines():
-        done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", line],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
-        said += done.stdout
-    assert "malformed" in said
-    assert "proven: 2 offsets = 1 rows + 1 dead letters" in said
+    unique = f"payments-{uuid.uuid4().hex[:8]}"  # the Kafka is not ours alone, and `payments` may be there already
+    for block in blocks(README.read_text()):
+        if block.mark == "file":
+            (tmp_path / block.what).write_text(block.text.replace("name: payments", f"name: {unique}"))
+        elif block.language == "sh" and not block.mark:
+            done = run(block.text, tmp_path, kafka.bootstrap_servers)
+            assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
+            said += done.stdout
+    assert "3 of 3 records acknowledged" in said
+    assert re.search(r"/amount breaks .* with \"a lot\"", said), "the broken payment is a dead letter"
+    assert "proven: 3 offsets = 2 rows + 1 dead letters" in said
+    assert said.count("'value': '{\"id\": ") == 2, "PyArrow reads the two that landed"
 
 
-def test_it_opens_with_the_two_commands_and_stays_readable() -> None:
-    opening = README.splitlines()[:12]
-    assert any(line.startswith("make demo") for line in opening)
-    assert any(line.startswith("make test") for line in opening)
-    assert len(README.splitlines()) < 200
+def test_a_block_that_is_not_run_says_why() -> None:
+    for block in blocks(README.read_text()):
+        if block.language == "sh":
+            assert block.mark in ("", "not run"), block
+        elif block.language in LATER:
+            assert block.mark == "file", f"a file to write has its name above it: {block}"
+        else:
+            assert block.language == "text", f"neither a command nor a file nor a picture: {block}"
 
 
-def test_every_file_it_names_is_there() -> None:
-    root = Path(__file__).parent.parent.parent
-    missing = [link for link in re.findall(r"\]\(([^)#:]+)\)", README) if not (root / link).exists()]
-    assert missing == []
+def test_a_block_that_fails_is_seen(tmp_path: Path) -> None:
+    (block,) = blocks("text\n\n```sh\nfalse | true\ntrue\n```\n")
+    assert run(block.text, tmp_path, "nowhere:1").returncode == 1
+
+
+def test_every_block_is_found() -> None:
+    text = README.read_text()
+    assert len(list(blocks(text))) == text.count("```") / 2
+
+
+def test_the_readme_opens_with_what_it_is_and_two_commands_and_stays_short() -> None:
+    lines = README.read_text().splitlines()
+    assert len(lines) < LINES_MAX
+    assert {"make demo", "make test"} <= {line.partition("#")[0].strip() for line in lines[:15]}
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_the_readme_names_every_command(command: str) -> None:
+    assert f"`streamlake {command}" in README.read_text()

@@ -104,7 +104,7 @@ MUTANTS = (
     ),
     Mutant(
         "zombie: a kill that came too late hides why the worker ended",
-        f"{FROZEN}[before_commit+1-classic]",
+        "test_child_end.py",
         "engine/child.py",
         "        if self.ended is not None and code == self.ended.exit_code:",
         "        if not self.killed_for and self.ended is not None and code == self.ended.exit_code:",

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from validators import making
+from validators.cases import CASES
 from validators.texts import GOOD, odd_orders
 
-from streamlake.engine.contracts import Refusal
+from streamlake.engine.contracts import Refusal, Validator
 from streamlake.plugins.validators.orders import order_schema
 
 BY_MODEL = making.pydantic(making.ORDER_MODEL)
@@ -105,6 +106,13 @@ def test_typed_columns_of_both_hold_the_same_rows(batch: list[bytes]) -> None:
     by_model, by_schema = (making.table_of(validator, *plain) for validator in TYPED)
     assert by_model.schema.equals(by_schema.schema)
     assert by_model.to_pylist() == by_schema.to_pylist()
+
+
+def test_validators_with_columns_refuse_for_the_same_reasons_as_those_without() -> None:
+    batch = [case.payload for case in CASES] + [payload for payloads in BROKEN_ORDERS.values() for payload in payloads]
+    pairs: list[tuple[Validator, Validator]] = [(TYPED[0], BY_MODEL), (TYPED[1], BY_SCHEMA)]
+    for with_columns, without_columns in pairs:
+        assert making.refused(with_columns, *batch) == making.refused(without_columns, *batch)
 
 
 def test_the_one_difference_is_an_integer_written_with_a_fraction_of_zero() -> None:
