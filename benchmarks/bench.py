@@ -26,6 +26,7 @@ class Bench:
     folder: Path
     records: int
     repeats: int
+    idle_partitions: int
     say: Callable[[str], None]
     busy: Busy = field(default_factory=Busy)
 

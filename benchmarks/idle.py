@@ -1,4 +1,4 @@
-"""An engine with 64 partitions and nothing to do: how soon all workers are up, and how much memory is theirs."""
+"""An engine with many partitions and nothing to do: how soon all workers are up, and how much memory is theirs."""
 
 import json
 import signal
@@ -14,38 +14,38 @@ from bench import PIPELINE, STREAMLAKE, Bench, streamlake
 from figures import Figure
 from processes import memory_of, workers_below
 
-PARTITIONS = 64
 SETTLE_SECONDS = 3.0
 PATIENCE_SECONDS = 120.0
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Figures of the idle engine."""
-    topic = bench.topic("idle")
-    environment = bench.environment(topic, BENCH_PARTITIONS=str(PARTITIONS))
-    streamlake(environment, "topics", "apply", PIPELINE)
+    topic, partitions = bench.topic("idle"), bench.idle_partitions
+    streamlake(bench.environment(topic, BENCH_PARTITIONS=str(partitions)), "topics", "apply", PIPELINE)
     seconds, private, pss = [], [], []
     for number in range(bench.repeats):
-        bench.say(f"{PARTITIONS} idle partitions, {number + 1} of {bench.repeats}")
-        up, memories = _idle_engine(bench.environment(topic, BENCH_PARTITIONS=str(PARTITIONS)))
+        bench.say(f"{partitions} idle partitions, {number + 1} of {bench.repeats}")
+        up, memories = _idle_engine(bench.environment(topic), partitions)
         seconds.append(up)
         private.append(mean(memory.private for memory in memories))
         pss.append(mean(memory.pss for memory in memories))
     yield Figure(
-        f"{PARTITIONS} partitions: until all workers read", seconds, "s", 5.0, remark="from the start of `run`"
+        f"{partitions} idle partitions: until all workers read", seconds, "s", 5.0, remark="from the start of `run`"
     )
-    yield Figure(f"{PARTITIONS} partitions: memory of a worker, PSS", pss, "MiB", 16.0, remark="mean over the workers")
-    yield Figure(f"{PARTITIONS} partitions: memory of a worker, private", private, "MiB")
+    yield Figure(
+        f"{partitions} idle partitions: memory of a worker, PSS", pss, "MiB", 16.0, remark="mean over the workers"
+    )
+    yield Figure(f"{partitions} idle partitions: memory of a worker, private", private, "MiB")
 
 
-def _idle_engine(environment: Mapping[str, str]) -> tuple[float, list[Any]]:
+def _idle_engine(environment: Mapping[str, str], partitions: int) -> tuple[float, list[Any]]:
     """Start an engine, wait until each worker has taken its partition and reads, look at the memory, and stop it."""
     listen = f"127.0.0.1:{_free_port()}"
     began = time.monotonic()
     command = [STREAMLAKE, "run", PIPELINE, "--set", f"metrics.listen={listen}"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as engine:
         try:
-            _wait_until_all_read(listen, began)
+            _wait_until_all_read(listen, began, partitions)
             up = time.monotonic() - began
             time.sleep(SETTLE_SECONDS)
             memories = [memory_of(worker.pid) for worker in workers_below(engine.pid)]
@@ -53,14 +53,14 @@ def _idle_engine(environment: Mapping[str, str]) -> tuple[float, list[Any]]:
             engine.send_signal(signal.SIGTERM)
             engine.wait(PATIENCE_SECONDS)
     found = [memory for memory in memories if memory is not None]
-    assert len(found) == PARTITIONS, f"{len(found)} workers, not {PARTITIONS}"
+    assert len(found) == partitions, f"{len(found)} workers, not {partitions}"
     return up, found
 
 
-def _wait_until_all_read(listen: str, began: float) -> None:
+def _wait_until_all_read(listen: str, began: float, partitions: int) -> None:
     while time.monotonic() - began < PATIENCE_SECONDS:
         phases = [partition["phase"] for partition in _partitions(listen)]
-        if phases.count("reading") == PARTITIONS:
+        if phases.count("reading") == partitions:
             return
         time.sleep(0.02)
     raise TimeoutError(f"after {PATIENCE_SECONDS:g} s only these read: {phases}")

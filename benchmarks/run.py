@@ -35,7 +35,7 @@ def main() -> int:
         sys.exit(f"--only {','.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, _kafka() as servers:
-        bench = Bench(servers, Path(folder), wanted.records, wanted.repeats, _say)
+        bench = Bench(servers, Path(folder), wanted.records, wanted.repeats, wanted.idle_partitions, _say)
         for name in wanted.only:
             figures += MEASUREMENTS[name](bench)
     (print_json if wanted.json else print_table)(figures, machine(bench.busy))
@@ -46,6 +46,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--records", type=int, default=1_000_000, help="records to land (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="repetitions of each measurement (default: %(default)s)")
+    parser.add_argument("--idle-partitions", type=int, default=64, help="partitions without a record (%(default)s)")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(MEASUREMENTS), metavar="A,B")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()

@@ -14,7 +14,7 @@ import structlog
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.backoff import RestartLimits
-from streamlake.engine.child import PRELOAD, Child
+from streamlake.engine.child import PRELOAD_FIRST, PRELOAD_LAST, Child
 from streamlake.engine.contracts import RunIdentity, Sink, TopicPartition
 from streamlake.engine.desk import Desk
 from streamlake.engine.endpoint import serve_state
@@ -23,6 +23,7 @@ from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.membership import KafkaMembership
 from streamlake.engine.kafka.settings import admin_properties, check_properties, member_properties
 from streamlake.engine.logs import log_format
+from streamlake.engine.registry import sink_class, validator_class
 from streamlake.engine.start import all_partitions, register_run
 from streamlake.engine.state import EngineState, PartitionState
 from streamlake.engine.supervisor import Orders, Supervisor
@@ -50,7 +51,7 @@ def run_pipeline(
     """
     sink = make_sink(config)
     if not sink.one_process:
-        _start_forkserver()
+        _start_forkserver(config)
     make_validator(config)  # so that what is wrong with it is said here, once, and not by each worker
     check_properties(config.kafka)  # the same: a client that asks the broker first would only say that none answers
     client_id = f"streamlake-{config.pipeline}"
@@ -129,10 +130,15 @@ def _reloaded(config: PipelineConfig, reload: Callable[[], PipelineConfig] | Non
     return new
 
 
-def _start_forkserver() -> None:
-    """Start importing at once, while this process reads the YAML's plugins and asks the broker."""
+def _start_forkserver(config: PipelineConfig) -> None:
+    """Start importing at once, while this process reads the YAML's plugins and asks the broker.
+
+    Of the plugins only our own: of a user's module nobody knows whether it may be imported before a fork.
+    """
+    classes = (validator_class(config.validator.type), sink_class(config.sink.type))
+    ours = sorted({found.__module__ for found in classes if found.__module__.startswith("streamlake.")})
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([PRELOAD])
+    context.set_forkserver_preload([PRELOAD_FIRST, run_worker.__module__, *ours, PRELOAD_LAST])
     multiprocessing.forkserver.ensure_running()
 
 

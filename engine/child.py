@@ -15,7 +15,8 @@ from streamlake.engine.contracts import TopicPartition
 from streamlake.engine.errors import Exit
 from streamlake.engine.messages import Drain, Ended, FromWorker, ToWorker
 
-PRELOAD = "streamlake.engine.preload"
+PRELOAD_FIRST = "streamlake.engine.preload"
+PRELOAD_LAST = "streamlake.engine.preloaded"
 WorkerMain = Callable[[Connection, object], None]
 """Runs a worker to its end: its pipe, and the job (pickled)."""
 

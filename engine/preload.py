@@ -1,12 +1,12 @@
 """What the forkserver imports once, so that a worker starts in milliseconds: heavy modules, no client, no thread."""
 
-import gc
 import os
 import signal
 
 # Before pyarrow is imported. The default pool, mimalloc, keeps what is freed: 50 MiB a worker that lands 200,000 rows.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
+import click  # noqa: F401  (each child imports the console script again)
 import confluent_kafka  # noqa: F401  (imported for its cost, used by the workers)
 import fsspec  # noqa: F401
 import orjson  # noqa: F401
@@ -17,6 +17,3 @@ import pydantic  # noqa: F401
 # A Ctrl-C in the terminal and a service manager's TERM reach the whole group; only the supervisor decides.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-# What is here now stays shared between all workers: the collector must not touch its pages.
-gc.collect()
-gc.freeze()

@@ -12,6 +12,7 @@ import structlog
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.breaker import Breaker, BreakerLimits
+from streamlake.engine.child import PRELOAD_LAST
 from streamlake.engine.contracts import (
     Batch,
     BatchLimits,
@@ -68,6 +69,8 @@ def run_worker(pipe: Connection, job: object) -> None:
     if job.own_process:
         die_with_the_parent()
         configure_logs(job.log_format, pipeline=job.config.pipeline)
+        if PRELOAD_LAST not in sys.modules:  # the forkserver passes over in silence what it can't import
+            log.warning("the forkserver has not preloaded; each worker imports everything itself")
     ended = _run(link, job)
     if ended is not None:
         link.ended(ended)

@@ -94,7 +94,7 @@ ROOMS: Mapping[str, Room] = {
         may=("floor",),
     ),
     "preload": Room(
-        ("engine.preload",),
+        ("engine.preload", "engine.preloaded"),
         "Imports heavy libraries for the forkserver's sake, so that a worker starts in milliseconds, and nothing else.",
     ),
     "composition": Room(
@@ -134,7 +134,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "uvicorn": ("http_edge.",),
     "uvicorn_worker": ("http_edge.",),
     "uvloop": ("http_edge.",),
-    "click": ("engine.cli.",),
+    "click": ("engine.cli.", "engine.preload"),
     "rich": ("engine.cli.",),
     "yaml": ("config.",),
     "prometheus_client": ("engine.endpoint", "engine.metrics"),

@@ -26,7 +26,7 @@ def test_strangers_leave_with_78_before_any_claim_and_the_first_one_goes_on(
         first.wait_for("committed", lambda line: line["next"] == 100)
         before = tree_of(scene.lake)
         for differs, change in _strangers(scene, another_kafka).items():
-            refused = streamlake("run", str(scene.pipeline), "--set", change)
+            refused = streamlake("run", str(scene.pipeline), "--until-end", "--set", change)
             assert refused.returncode == 78, refused.stderr
             (said,) = [line for line in refused.stderr.splitlines() if "belongs to somebody else" in line]
             assert "_runs/live-1.json says" in said

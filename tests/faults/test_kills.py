@@ -3,6 +3,7 @@
 import random
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -62,21 +63,27 @@ def test_an_engine_killed_as_a_whole_again_and_again_goes_on_where_its_ledger_en
 
 
 def test_a_worker_killed_from_outside_however_often_never_costs_an_innocent_record(make_scene: MakeScene) -> None:
-    scene = make_scene(batch__rows_max=20)
+    scene = make_scene(batch__rows_max=10_000, batch__seconds_max=1.0)
     scene.produce(orders(100))
     lucky = random.Random(11)
     with scene.engine() as engine:
         for death in range(1, 7):
-            wait_until(lambda: bool(engine.workers()), "a worker")
-            threading.Event().wait(lucky.uniform(0.0, 1.2))
+            wait_until(partial(_claimed, scene, death), engine.log)
+            # The first three die before their batch is full, so that the next ones are suspicious of its records.
+            threading.Event().wait(0.2 if death <= 3 else lucky.uniform(0.2, 2.0))
             _kill_a_worker(engine)
             engine.wait_for("worker ended", count=death)
             scene.produce(orders(20, first=len(scene.produced[0])))
         assert len(engine.events("worker ended", exit="killed")) == 6
         wait_until(lambda: scene.landed() == len(scene.produced[0]), engine.log)
         engine.stop()
+    assert [entry["kind"] for entry in scene.entries()][:4] == ["claim"] * 4
     account = scene.check()
     assert "crash" not in {row["reason"] for row in account.dead.values()}
+
+
+def _claimed(scene: Scene, times: int) -> bool:
+    return len(scene.entries("claim")) == times
 
 
 def _kill_a_worker(engine: Engine) -> None:

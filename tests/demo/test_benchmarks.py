@@ -1,0 +1,49 @@
+"""The benchmarks: the meter loses nobody's CPU, and all measurements run, in small."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.shared import SharedKafka
+
+BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+
+BURNS = """\
+import os, time
+if os.fork() == 0:
+    if os.fork() == 0:  # nobody's child as soon as its parent has ended
+        while time.process_time() < 0.5:
+            pass
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_the_meter_counts_a_process_that_outlived_its_parents() -> None:
+    command = [sys.executable, str(BENCHMARKS / "metered.py"), sys.executable, "-c", BURNS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert 0.5 <= json.loads(done.stdout)["cpu"] < 5
+
+
+def test_the_meter_ends_with_the_exit_code_of_the_command() -> None:
+    command = [sys.executable, str(BENCHMARKS / "metered.py"), sys.executable, "-c", "raise SystemExit(7)"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, json.loads(done.stdout)["code"]) == (7, 7)
+
+
+@pytest.mark.parametrize(("what", "figures"), [("landing", 9), ("idle", 3), ("startup", 2), ("proof", 1)], ids=str)
+def test_every_measurement_gives_its_figures(kafka: SharedKafka, what: str, figures: int) -> None:
+    small = ["--records", "3000", "--repeats", "1", "--idle-partitions", "2", "--only", what, "--json"]
+    command = [sys.executable, str(BENCHMARKS / "run.py"), *small]
+    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found["figures"]) == figures
+    # A worker that lands this few may be gone before its memory is looked at.
+    sure = [figure for figure in found["figures"] if "largest worker" not in figure["name"]]
+    assert all(figure["value"] > 0 for figure in sure), sure
+    assert {"cpu", "cores", "librdkafka"} <= set(found["machine"])
