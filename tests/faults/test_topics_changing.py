@@ -30,14 +30,18 @@ def test_a_topic_that_is_made_anew_and_refilled_while_it_is_read_parks_and_nothi
     scene.account().check(scene.produced)
 
 
-def test_a_topic_that_is_gone_and_comes_back_anew_parks_too(scene: Scene) -> None:
+def test_a_worker_that_starts_on_a_topic_made_anew_parks_and_claims_nothing(scene: Scene) -> None:
     scene.produce(orders(100))
     with scene.engine() as engine:
         engine.wait_for("committed")
+        (worker,) = engine.workers()
+        worker.suspend()
         _make_anew(scene)
         fill(scene.servers, scene.topic, [b'{"of": "another topic"}'] * 300)
+        worker.kill()
         parked = engine.wait_for("parked")
         assert "made anew" in parked["why"], parked
+        assert len(scene.entries("claim")) == 1
         engine.stop()
     scene.account().check(scene.produced)
     proof(scene.pipeline)

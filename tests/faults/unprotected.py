@@ -182,7 +182,7 @@ MUTANTS = (
     ),
     Mutant(
         "topic made anew: its id is not compared before the claim",
-        "test_topics_changing.py::test_a_topic_that_is_gone_and_comes_back_anew_parks_too",
+        "test_topics_changing.py::test_a_worker_that_starts_on_a_topic_made_anew_parks_and_claims_nothing",
         "engine/recovery.py",
         "(_another_topic, _beyond_the_end,",
         "(_beyond_the_end,",

@@ -80,6 +80,15 @@ def test_an_entry_missing_in_the_middle_refuses_to_start(lake: Path, seq: int) -
         list(ledger_of(lake).entries())
 
 
+def test_an_entry_missing_further_back_than_hashes_are_checked_is_seen_by_the_listing(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlake.plugins.sinks.file.ledger.TAIL_CHECKED", 2)
+    slot(lake, 3).unlink()
+    with pytest.raises(LedgerDamagedError, match=r"000000000003.json is missing, and later entries"):
+        partition(lake).head()
+
+
 @pytest.mark.parametrize("seq", [0, 4, 7])
 def test_an_entry_that_was_replaced_by_another_whole_one_is_seen_by_its_hash(lake: Path, seq: int) -> None:
     path = slot(lake, seq)
