@@ -23,7 +23,7 @@ from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.membership import KafkaMembership
 from streamlake.engine.kafka.settings import admin_properties, check_properties, member_properties
 from streamlake.engine.logs import log_format
-from streamlake.engine.registry import sink_class, validator_class
+from streamlake.engine.registry import add_python_path, sink_class, validator_class
 from streamlake.engine.start import all_partitions, register_run
 from streamlake.engine.state import EngineState, PartitionState
 from streamlake.engine.supervisor import Orders, Supervisor
@@ -135,6 +135,7 @@ def _start_forkserver(config: PipelineConfig) -> None:
 
     Of the plugins only our own: of a user's module nobody knows whether it may be imported before a fork.
     """
+    add_python_path(config.python_path)
     classes = (validator_class(config.validator.type), sink_class(config.sink.type))
     ours = sorted({found.__module__ for found in classes if found.__module__.startswith("streamlake.")})
     context = multiprocessing.get_context("forkserver")

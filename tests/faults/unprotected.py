@@ -231,19 +231,11 @@ MUTANTS = (
         "    thread.join()\n",
     ),
     Mutant(
-        "broker away: an answer that does not come is a death",
-        "test_broker_away.py::test_an_engine_outlives_its_broker_and_drains_afterwards",
-        "engine/desk.py",
-        '                self._say(f"the broker does not answer, asking again: {error}")\n'
-        "                answers = []\n",
-        "                raise\n",
-    ),
-    Mutant(
-        "sharing: a revoked partition is given up before its worker has finished",
+        "sharing: who gives a partition up kills its worker",
         "test_sharing.py::test_a_second_engine_joins_and_leaves_in_the_middle",
         "engine/supervisor.py",
-        "        self._drain(leaving)\n        while any(slot.child for slot in leaving):\n            self._serve",
-        "        while False:\n            self._serve",
+        "        self._drain(leaving)\n        while",
+        '        for slot in leaving:\n            slot.kill("revoked")\n        while',
     ),
     Mutant(
         "restarts: no limit",

@@ -120,6 +120,22 @@ def test_a_zombie_whose_staged_files_were_collected_is_fenced_not_failed(tmp_pat
     assert files(tmp_path, "_stage") == []
 
 
+def test_a_zombie_whose_file_is_collected_while_it_is_staged_is_fenced_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = claimed(tmp_path)
+    real = LocalBackend.stored
+
+    def collected_before_the_look(backend: LocalBackend, path: str) -> object:
+        monkeypatch.setattr(LocalBackend, "stored", real)
+        claimed(tmp_path)
+        return real(backend, path)
+
+    monkeypatch.setattr(LocalBackend, "stored", collected_before_the_look)
+    with pytest.raises(FencedError, match="another writer has taken ledger entry 1"):
+        staged(zombie, batch([b"zombie"]))
+
+
 def test_a_stale_head_costs_a_lost_claim_and_is_looked_up_again(tmp_path: Path) -> None:
     sink = partition(tmp_path)
     stale = sink.head()

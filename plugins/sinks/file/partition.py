@@ -50,7 +50,7 @@ class FilePartitionSink:
 
     The steps, numbered again at their lines:
 
-    1. claim: free space, make the head durable, append a claim with the next epoch. From then on the slot that an
+    1. claim: make the head durable, free space, append a claim with the next epoch. From then on the slot that an
        older writer expects is taken, and nothing of it can be committed any more.
     2. roll forward: publish the files of the last data entry; its owner may have died before it did.
     3. collect: delete what older epochs staged. They can't commit, and after 2 none of it is needed.
@@ -106,6 +106,7 @@ class FilePartitionSink:
     def skip_to(self, next_offset: int, reason: str) -> None:
         """Append a `gap` entry: the offsets up to `next_offset` are lost to us; all of them count as holes."""
         lost = OffsetRange(self._holding().next, next_offset)
+        assert lost, "a gap over no offsets is not written"
         self._append("gap", replace(self._nothing(lost.next, None), range=lost, holes=(lost,)), reason)
 
     def fits(self, batch: Batch) -> int:
@@ -165,11 +166,11 @@ class FilePartitionSink:
             last = self._ledger.unfinished(head)
             files = last.files if last else ()
             epoch = head.last.epoch if head.last else 0
+            # Its writer may have died before its fsync: a power cut would take back what we build on.
+            self._ledger.make_durable(head)
             # A full disk could not take the claim. The head's own epoch may still commit what it staged, and what
             # the last data entry names is published by whoever gets the claim, which need not be us.
             self._drop_staged(before_epoch=epoch, keep={file.staged for file in files})
-            # Its writer may have died before its fsync: a power cut would take back what we build on.
-            self._ledger.make_durable(head)
             try:
                 self._put(head.last, epoch + 1, "claim", self._nothing(head.next, head.leader_epoch))
             except FencedError:

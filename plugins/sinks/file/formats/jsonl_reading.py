@@ -1,4 +1,4 @@
-"""JSON lines, read back: offsets by one regular expression over blocks of lines, payloads as they were spliced in."""
+"""JSON lines, read back: offsets by whole columns, payloads as they were spliced in."""
 
 import re
 import zlib
@@ -9,15 +9,18 @@ from typing import Any, BinaryIO, cast
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import zstandard
 
 from streamlake.engine.contracts import DeadLetter, FileEntry, TopicPartition
 from streamlake.engine.errors import FileDamagedError
+from streamlake.plugins.sinks.file.formats import arrays, jsontext
 from streamlake.plugins.sinks.file.formats.base import TIMESTAMP_TYPES
 
 BLOCK_BYTES = 4 * 2**20
 COMPRESSED_BYTES = 2**18  # a multiple of that when decompressed
 
+_BEGIN = re.compile(rb'(\{"_partition":\d+,"_offset":)(\d+),')
 _OFFSET = re.compile(rb'\{"_partition":\d+,"_offset":(\d+),.*\n')
 
 # Quotes inside of JSON strings are escaped, so none of these can begin within a key or a header.
@@ -63,10 +66,27 @@ _NO_OFFSETS = pa.array([], pa.int64())
 
 
 def _offsets_in(block: bytes) -> pa.Int64Array:
-    found = _OFFSET.findall(block)
-    if len(found) != block.count(b"\n"):
-        raise ValueError("a line does not begin with partition and offset")
-    return cast("pa.Int64Array", pa.array(found, pa.binary()).cast(pa.string()).cast(pa.int64()))
+    """The offsets of whole lines, by Arrow where all are equally long, which is all but always; else one by one."""
+    column = _equally_long(block)
+    if column is None:
+        column = arrays.binary(_OFFSET.findall(block))
+        if len(column) != block.count(b"\n"):
+            raise ValueError("a line does not begin with partition and offset")
+    return cast("pa.Int64Array", column.cast(pa.string()).cast(pa.int64()))
+
+
+def _equally_long(block: bytes) -> "arrays.Column | None":
+    """The digits of each line's offset where all lines begin alike and have as many digits as the first."""
+    begin = _BEGIN.match(block)
+    if begin is None:
+        return None
+    prefix, (first, following) = cast("Any", begin[1]), begin.span(2)
+    lines: Any = arrays.binary([block[:-1]])
+    lines = cast("Any", pc.split_pattern(lines, pattern=cast("Any", b"\n"))).values
+    digits: Any = pc.binary_slice(lines, first, following).cast(pa.string())
+    ended = pc.equal(pc.binary_slice(lines, following, following + 1), jsontext.constant(b","))
+    alike = pc.and_(pc.and_(pc.starts_with(lines, prefix), ended), pc.ascii_is_decimal(digits))
+    return cast("arrays.Column", digits) if pc.all(alike).as_py() else None
 
 
 def _spliced(line: bytes) -> bytes:
