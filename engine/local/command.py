@@ -17,8 +17,8 @@ Its data {data_fate}; its log is {log_path}
 
 In another terminal:
   export KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers}
-  streamlake topics apply orders.yaml
-  streamlake produce --topic streamlake.order.raw --generate orders --records 10000 --broken 0.4%
+  streamlake topics apply config/examples/orders.yaml
+  streamlake produce config/examples/orders.yaml --generate orders --records 10000 --broken 0.4%
 
 Ctrl-C stops it.
 """
