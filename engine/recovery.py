@@ -33,18 +33,34 @@ def recover(recovery: Recovery) -> tuple[Recovered, int]:
 
     Raises PositionLostError before anything is claimed when Kafka and the ledger do not fit together.
     """
-    head = recovery.sink.head()
-    facts = check(head, recovery)
+    head, facts = fitting_head(recovery)
     failpoint("before_claim")
     recovered = recovery.sink.claim(head)
-    if recovered.next < facts.low:
-        recovery.sink.skip_to(facts.low, f"expired: Kafka's first offset was {facts.low} (policies.gap: record)")
-        recovered = Recovered(facts.low, None, recovered.unsent)
     failpoint("before_resend")
     if recovered.unsent:
         recovery.dead_letters.send(recovered.unsent)
     failpoint("after_resend")
+    if recovered.next < facts.low:
+        recovery.sink.skip_to(facts.low, f"expired: Kafka's first offset was {facts.low} (policies.gap: record)")
+        recovered = Recovered(facts.low, None, ())
     return recovered, head.claims
+
+
+def fitting_head(recovery: Recovery) -> tuple[Head, TopicFacts]:
+    """The ledger's head and what the broker says, which fit together.
+
+    A refusal is believed only if the head has not moved meanwhile: an owner that is still at work commits between
+    our two questions, and its own group offset then looks like one beyond the ledger.
+    """
+    head = recovery.sink.head()
+    while True:
+        try:
+            return head, check(head, recovery)
+        except PositionLostError:
+            now = recovery.sink.head()
+            if now.seq == head.seq:
+                raise
+            head = now
 
 
 def check(head: Head, recovery: Recovery) -> TopicFacts:

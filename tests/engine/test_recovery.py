@@ -16,11 +16,14 @@ class FakeSink:
     """Only what recovery calls, in the order it was called."""
 
     found: Head
+    later: Head | None = None
     unsent: list[DeadLetter] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
 
     def head(self) -> Head:
-        return self.found
+        found = self.found
+        self.found = self.later or found
+        return found
 
     def claim(self, head: Head) -> Recovered:
         self.calls.append("claim")
@@ -82,3 +85,10 @@ def test_a_group_offset_from_before_the_first_landed_batch_stops_nobody() -> Non
     sink = FakeSink(Head(seq=1, next=0, leader_epoch=None, topic_id="id", claims=2))
     recover(recovery(sink, facts(group=77)))
     assert sink.calls == ["claim"]
+
+
+def test_an_owner_that_commits_between_the_two_questions_does_not_park_its_successor() -> None:
+    moved = Head(seq=5, next=70, leader_epoch=2, topic_id="id", claims=0)
+    sink = FakeSink(head(50), later=moved)
+    recovered, _ = recover(recovery(sink, facts(group=70), facts(group=70)))
+    assert (recovered.next, sink.calls) == (70, ["claim"])
