@@ -13,6 +13,9 @@ from support.source import ROOT, text_files
 
 from streamlake.engine.failpoints import POINTS
 
+REGISTRY = "gro.ipyp"[::-1]
+"""Put together here, so that no file of the repository names a registry, not even this one."""
+
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 LONGER_FILES: Mapping[str, int] = {
@@ -177,8 +180,8 @@ PLANTED: tuple[tuple[Rule, str, str, str], ...] = (
     (
         registries_are_the_users,
         "constraints.txt",
-        "--index-url https://pypi.org/simple\n",
-        "constraints.txt:1: pypi.org",
+        f"--index-url https://{REGISTRY}/simple\n",
+        f"constraints.txt:1: {REGISTRY}",
     ),
     (suppressions_have_a_reason, "engine/a.py", "a = b  # noqa: SLF001\n", "say why SLF001 is silenced"),
     (
