@@ -26,7 +26,7 @@ def test_sigterm_lands_what_is_in_hand_closes_the_ledger_and_ends_with_0(make_sc
 def test_sigint_drains_too_and_ends_with_130(scene: Scene) -> None:
     scene.produce(orders(120))
     with scene.engine() as engine:
-        engine.wait_for("committed")
+        engine.wait_for("committed", lambda line: line["next"] == 120)
         engine.signal(signal.SIGINT)
         assert engine.wait() == 130, engine.log()
     assert scene.entries()[-1]["kind"] == "close"

@@ -1,7 +1,9 @@
 """A worker as the model knows it: the real sink, recovery and pipeline in a greenlet that stops before every call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
+from unittest.mock import patch
 
 from greenlet import GreenletExit, getcurrent, greenlet
 from model.storages import Fault, ObjectStore, Pause
@@ -18,14 +20,20 @@ from streamlake.plugins.sinks.file.ledger import PartitionLedger
 from streamlake.plugins.sinks.file.options import FileSinkOptions
 from streamlake.plugins.sinks.file.partition import FilePartitionSink
 
-# So few that seeds cross from one folder into the next: what is synced in one is not synced in the other.
-layout.ENTRIES_PER_FOLDER = 3
-
 # The cheapest rows to encode, and each value is its own offset.
 OPTIONS = FileSinkOptions(root="model", format="jsonl", columns="value", compression="none", partition_by="none")
 
-# The ledger decodes the same bytes again and again; remembering them halves the time of a seed.
-ledger.decoded = lru_cache(maxsize=10_000)(decoded)  # type: ignore[attr-defined]
+
+@contextmanager
+def small_ledgers() -> Iterator[None]:
+    """What seeds change in the real code while they run, and nobody else in this process may meet.
+
+    Folders are so small that seeds cross from one into the next: what is synced in one is not synced in the other. The
+    ledger decodes the same bytes again and again; remembering them halves the time of a seed.
+    """
+    remembering = lru_cache(maxsize=10_000)(decoded)
+    with patch.object(layout, "ENTRIES_PER_FOLDER", 3), patch.object(ledger, "decoded", remembering):
+        yield
 
 
 class Writer:
