@@ -1,6 +1,7 @@
 """The validator `jsonschema`: the payload fits a JSON Schema (draft 2020-12, formats asserted)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
@@ -18,6 +19,7 @@ from streamlake.plugins.validators.decode import Admitted, Gate, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.formats import with_strict_formats
 from streamlake.plugins.validators.options import GateOptions, read_options
+from streamlake.plugins.validators.schema_decoder import decoder_of
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -46,6 +48,7 @@ class JsonSchemaValidator:
         self._gate = gate
         self._validator = _compiled(schema, origin, ignore_unknown_formats=ignore_unknown_formats)
         self._columns: tuple[Column, ...] | None = columns_of(schema, origin) if columns else None
+        self._decoder = None if columns else decoder_of(schema, gate.depth_max, gate.top_level)
         decides = {
             "gate": repr(gate),
             "schema": schema,
@@ -53,7 +56,7 @@ class JsonSchemaValidator:
             "columns": columns,
         }
         self.fingerprint = fingerprint_of(
-            "jsonschema", decides, ["orjson", "jsonschema_rs", *(["pyarrow"] if columns else [])]
+            "jsonschema", decides, ["orjson", "jsonschema_rs", *(["pyarrow"] if columns else ["msgspec"])]
         )
 
     @classmethod
@@ -74,15 +77,31 @@ class JsonSchemaValidator:
     def validate(self, batch: Batch) -> Verdict:
         """Refuse what is not JSON and what the schema does not allow, each with its first broken rule."""
         refused: dict[int, Refusal] = {}
-        pieces = self._gate.admit(batch.values, refused)
         if self._columns is not None:
-            return self._typed(pieces, refused, TableBuilder(self._columns))
-        for piece in pieces:
+            return self._typed(self._gate.admit(batch.values, refused), refused, TableBuilder(self._columns))
+        if self._decoder is not None and self._decoder.closed:
+            # What a closed decoder takes, nothing else has to look at.
+            doubtful = self._decoder.doubtful(batch.values)
+            pieces = self._gate.admit([batch.values[index] for index in doubtful], refused)
+            self._ask(pieces, refused)
+            return verdict_of({doubtful[at]: replace(refusal, index=doubtful[at]) for at, refusal in refused.items()})
+        self._ask(self._gate.admit(batch.values, refused), refused)
+        return verdict_of(refused)
+
+    def _ask(self, pieces: Iterable[Admitted], refused: dict[int, Refusal]) -> None:
+        """Refuse of what was admitted that which the schema does not allow."""
+        for admitted in pieces:
+            piece = self._doubtful_of(admitted)
             allowed = self._gate.parse(piece, self._validator.is_valid)
             if False in allowed:
                 for index, value in compress(zip(piece.indices, piece.values, strict=True), _denied(allowed)):
                     refused[index] = self._refusal(index, orjson.loads(value))
-        return verdict_of(refused)
+
+    def _doubtful_of(self, piece: Admitted) -> Admitted:
+        """What of the piece an open decoder does not surely allow; all of it where there is none."""
+        if self._decoder is None or self._decoder.closed or not self._gate.readable(piece):
+            return piece
+        return piece.take(self._decoder.doubtful(piece.values))
 
     def _typed(self, pieces: Iterator[Admitted], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
         for piece in pieces:

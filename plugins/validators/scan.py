@@ -18,6 +18,7 @@ _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 # An integer token of 19 digits or more: not a part of a fraction, an exponent or a number that has either.
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}(?![0-9.eE])")
 # A number past the largest double, 1.8e308, has an exponent of three digits, or 210 digits before one of two.
+HUGE_EXPONENTS = (b"e000", b"E000", b"e+000", b"E+000")  # once every digit is written as 0
 _HUGE_NUMBER = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
 
 
