@@ -8,6 +8,9 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 INSTALLED = $(VENV)/installed
 
+# Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test check format bench clean
 
 help:  ## list these targets

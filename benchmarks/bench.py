@@ -35,10 +35,14 @@ class Bench:
         return f"bench-{name}-{uuid.uuid4().hex[:8]}"
 
     def environment(self, topic: str, **more: str) -> dict[str, str]:
-        """For `streamlake` and the programs here: which topic, and a new root and group, so that all begins anew."""
+        """For `streamlake` and the programs here: which topic, and a new root and group, so that all begins anew.
+
+        Python may keep its bytecode, as it does for everybody but in some containers: else each start compiles again.
+        """
         unique = f"{topic}-{uuid.uuid4().hex[:8]}"
         named = {"KAFKA_BOOTSTRAP_SERVERS": self.servers, "BENCH_NAME": topic, "BENCH_GROUP": unique}
-        return {**os.environ, **named, "BENCH_ROOT": (self.folder / unique).as_uri(), **more}
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**inherited, **named, "BENCH_ROOT": (self.folder / unique).as_uri(), **more}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ are batch-wise, never record-wise. What is *not* promised is said beside each ca
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
@@ -127,6 +128,23 @@ class Batch:
             [self.keys[i] for i in indices],
             [self.values[i] for i in indices],
             [self.headers[i] for i in indices],
+        )
+
+    def without(self, indices: Iterable[int]) -> "Batch":
+        """All but the messages at `indices`, as a batch over the same range."""
+        keep = bytearray(b"\x01") * len(self)
+        for index in indices:
+            keep[index] = 0
+        return Batch(
+            self.source,
+            self.range,
+            self.leader_epoch,
+            list(compress(self.offsets, keep)),
+            list(compress(self.timestamps_ms, keep)),
+            list(compress(self.timestamp_types, keep)),
+            list(compress(self.keys, keep)),
+            list(compress(self.values, keep)),
+            list(compress(self.headers, keep)),
         )
 
     def _part(self, part: slice, covered: OffsetRange, leader_epoch: int | None) -> "Batch":

@@ -1,8 +1,9 @@
 """What is decided before a validator is asked: tombstones and records over the size limit."""
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 from streamlake.engine.contracts import Batch, Refusal, Verdict
 
@@ -17,30 +18,42 @@ class Policies:
 
 def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict]) -> Verdict:
     """The verdict over the whole batch; the validator is only shown what the policies leave to it."""
-    if not _anything_to_decide(batch, policies):
+    special = _special(batch, policies)
+    if not special:
         return validate(batch)
-    refused, skipped, rest = [], [], []
-    for index, value in enumerate(batch.values):
-        if value is None and policies.tombstone == "skip":
-            skipped.append(index)
-        elif value is None:
-            refused.append(Refusal(index, "tombstone", "a tombstone (null value); policies.tombstone is refuse"))
-        elif len(value) > policies.record_bytes_max:
+    refused, skipped = list[Refusal](), list[int]()
+    for index in special:
+        value = batch.values[index]
+        if value is not None:
             refused.append(Refusal(index, "oversize", _too_large(len(value), policies.record_bytes_max)))
+        elif policies.tombstone == "refuse":
+            refused.append(Refusal(index, "tombstone", "a tombstone (null value); policies.tombstone is refuse"))
         else:
-            rest.append(index)
-    verdict = validate(batch.take(rest))
-    refused += [replace(refusal, index=rest[refusal.index]) for refusal in verdict.refused]
-    skipped += [rest[index] for index in verdict.skipped]
+            skipped.append(index)
+    verdict = validate(batch.without(special))
+    place = _places(special)
+    refused += [replace(refusal, index=place(refusal.index)) for refusal in verdict.refused]
+    skipped += [place(index) for index in verdict.skipped]
     return Verdict(sorted(refused, key=lambda refusal: refusal.index), sorted(skipped), verdict.columns)
+
+
+def _special(batch: Batch, policies: Policies) -> list[int]:
+    """The indices of tombstones and giants, ascending: of most batches there are none, and C loops find that out."""
+    limit = policies.record_bytes_max
+    try:
+        if max(map(len, cast("Sequence[bytes]", batch.values)), default=0) <= limit:
+            return []
+    except TypeError:  # a tombstone has no length
+        pass
+    return [index for index, value in enumerate(batch.values) if value is None or len(value) > limit]
+
+
+def _places(left_out: Sequence[int]) -> Callable[[int], int]:
+    """From an index without the messages at `left_out` to the one with them."""
+    # Before the message that comes right after left_out[n], this many were left in.
+    left_in = [index - number for number, index in enumerate(left_out)]
+    return lambda index: index + bisect_right(left_in, index)
 
 
 def _too_large(size: int, limit: int) -> str:
     return f"the value has {size} bytes, policies.record_bytes_max is {limit}"
-
-
-def _anything_to_decide(batch: Batch, policies: Policies) -> bool:
-    """Look at a batch by C loops only: almost none has a tombstone or a giant in it."""
-    if None in batch.values:
-        return True
-    return max(map(len, batch.values), default=0) > policies.record_bytes_max  # type: ignore[arg-type]  # no None is in it by now

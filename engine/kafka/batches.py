@@ -1,6 +1,8 @@
 """The client's messages as a batch, column by column."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, count, islice, pairwise, repeat
+from operator import ne
 from typing import Any, cast
 
 from confluent_kafka import Message
@@ -38,7 +40,7 @@ class Columns:
         self._timestamps_ms.extend(stamps)
         self._keys.extend(cast("Iterable[bytes | None]", map(Message.key, messages)))
         self._values.extend(cast("Iterable[bytes | None]", map(Message.value, messages)))
-        self._headers.extend(_shared(map(Message.headers, messages)))
+        self._headers.extend(_shared([*map(Message.headers, messages)]))
 
     def batch(self, source: TopicPartition, covered: OffsetRange, leader_epoch: int | None) -> Batch:
         """All that was taken in, as a batch over `covered`; the epoch belongs to the range's end."""
@@ -71,13 +73,12 @@ def offset_of(message: Message) -> int:
     return offset
 
 
-def _shared(headers: Iterable[Any]) -> Iterator[Sequence[Header] | None]:
+def _shared(headers: list[Any]) -> Iterator[Sequence[Header] | None]:
     """Each record's headers in order, with repeats; None where there are none, which the client gives as `[]`, too.
 
-    Neighbours mostly have the same ones: these share one list, which spares ten objects a record.
+    Neighbours mostly have the same ones: these share one list, which spares ten objects a record, and lets a sink see
+    by identity that they are the same.
     """
-    last: Sequence[Header] | None = None
-    for found in headers:
-        if found != last:
-            last = found or None
-        yield last
+    begins = [0, *compress(count(1), map(ne, headers, islice(headers, 1, None)))]
+    for begin, end in pairwise([*begins, len(headers)]):
+        yield from repeat(headers[begin] or None, end - begin)

@@ -22,7 +22,7 @@ _READING = {
     "isolation.level": "read_committed",
     "check.crcs": True,
     "allow.auto.create.topics": False,
-    "queued.max.messages.kbytes": 16_384,  # per worker process; librdkafka's 64 MiB times 64 workers is 4 GiB
+    "queued.max.messages.kbytes": 8_192,  # per worker process; librdkafka's 64 MiB times 64 workers is 4 GiB
 }
 _WRITING = {
     "acks": "all",

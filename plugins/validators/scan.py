@@ -35,9 +35,12 @@ def outside_strings(payload: bytes) -> bytes:
 def deeper_than(outside: bytes, depth_max: int) -> bool:
     """Whether arrays and objects nest deeper than `depth_max` (a scalar has depth 0, `[]` depth 1).
 
-    Every pass takes the innermost brackets away, so it needs as many passes as there are levels.
+    Every pass takes the innermost brackets away, so it needs as many passes as there are levels. Most texts with
+    many brackets need none: what opens too many in a row is too deep.
     """
     brackets = outside.translate(_BRACKETS, _NO_BRACKETS)
+    if b"[" * (depth_max + 1) in brackets:
+        return True
     for _ in range(depth_max):
         if not brackets:
             return False

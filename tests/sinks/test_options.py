@@ -21,7 +21,7 @@ def test_only_the_root_has_to_be_said() -> None:
         "zstd",
         "ingestion_date",
     )
-    assert options.row_group_bytes_max == 32 * 2**20
+    assert options.row_group_bytes_max == 16 * 2**20
     assert FileSinkOptions.parse({"root": "memory://lake", "format": "jsonl"}).compression == "none"
     assert FileSinkOptions.parse({"root": "memory://lake", "row_group_bytes_max": "1MiB"}).row_group_bytes_max == 2**20
 

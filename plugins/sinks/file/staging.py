@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import compress
 
 import google_crc32c
 import pyarrow as pa
@@ -183,18 +182,5 @@ def accepted_rows(batch: Batch, verdict: Verdict, payload: PayloadKind) -> Rows:
     columns = None if verdict.columns is None else pa.table(verdict.columns)
     if not verdict.refused and not verdict.skipped:
         return Rows(batch, payload, columns)
-    keep = bytearray(b"\x01") * len(batch)
-    for index in [*(refusal.index for refusal in verdict.refused), *verdict.skipped]:
-        keep[index] = 0
-    accepted = Batch(
-        batch.source,
-        batch.range,
-        batch.leader_epoch,
-        list(compress(batch.offsets, keep)),
-        list(compress(batch.timestamps_ms, keep)),
-        list(compress(batch.timestamp_types, keep)),
-        list(compress(batch.keys, keep)),
-        list(compress(batch.values, keep)),
-        list(compress(batch.headers, keep)),
-    )
-    return Rows(accepted, payload, columns)
+    out = [*(refusal.index for refusal in verdict.refused), *verdict.skipped]
+    return Rows(batch.without(out), payload, columns)

@@ -1,7 +1,7 @@
 """The columns of a batch as Arrow arrays, built list by list and never row by row."""
 
-from collections.abc import Sequence
-from itertools import accumulate, chain
+from collections.abc import Callable, Sequence
+from itertools import accumulate, chain, count
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -39,6 +39,22 @@ def timestamps(milliseconds: Sequence[int], types: Sequence[int]) -> Column:
 
 def headers(items: Sequence[Sequence[Header] | None]) -> Column:
     """Name and value of each header in order; null for a record without any."""
+    return for_each_distinct(items, _headers)
+
+
+def for_each_distinct(
+    items: Sequence[Sequence[Header] | None], make: Callable[[Sequence[Sequence[Header] | None]], Column]
+) -> Column:
+    """What `make` makes of `items`, made once for neighbours that are one object (a source shares equal headers)."""
+    places = list(map(id, items))
+    distinct = dict(zip(places, items, strict=True))
+    if len(distinct) > len(items) / 2:
+        return make(items)
+    position = dict(zip(distinct, count(), strict=False))
+    return make(list(distinct.values())).take(pa.array(list(map(position.__getitem__, places)), pa.int32()))
+
+
+def _headers(items: Sequence[Sequence[Header] | None]) -> Column:
     if not any(items):
         return pa.nulls(len(items), HEADERS)
     flat, offsets = flat_headers(items)

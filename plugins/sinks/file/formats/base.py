@@ -14,7 +14,7 @@ from streamlake.engine.errors import ConfigError
 Columns = Literal["envelope", "typed", "value"]
 COLUMNS: tuple[Columns, ...] = ("envelope", "typed", "value")
 
-SLICE_BYTES_MAX = 32 * 2**20
+SLICE_BYTES_MAX = 16 * 2**20
 SLICE_ROWS_MAX = 1_000_000
 
 

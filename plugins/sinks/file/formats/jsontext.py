@@ -63,8 +63,10 @@ def string(item: bytes | None) -> bytes:
 
 def headers(items: Sequence[Sequence[Header] | None]) -> Text:
     """Header lists as `[{"name":…,"value":…},…]`; `null` for a record without any."""
-    if not any(items):
-        return NULL
+    return cast("Text", arrays.for_each_distinct(items, _headers)) if any(items) else NULL
+
+
+def _headers(items: Sequence[Sequence[Header] | None]) -> arrays.Column:
     flat, offsets = arrays.flat_headers(items)
     names = strings([name.encode() for name, _ in flat])
     values = strings([value for _, value in flat])

@@ -34,6 +34,8 @@ DEAD_FIELDS: "list[pa.Field[Any]]" = [
 
 # Values and offsets never repeat, so a dictionary would be built and thrown away.
 DICTIONARY_COLUMNS = ("_partition", "_timestamp_type", "reason", "field", "message", "attempt")
+# No reader looks for a payload or a header that lies between two others.
+NO_STATISTICS = ("value", "_headers")
 ENCODINGS = {"_offset": "DELTA_BINARY_PACKED"}
 
 
@@ -112,15 +114,23 @@ class ParquetFormat:
             use_dictionary=cast("bool", [name for name in DICTIONARY_COLUMNS if name in names]),  # or a list of names
             column_encoding={name: code for name, code in ENCODINGS.items() if name in names} or None,
             sorting_columns=[pq.SortingColumn(names.index("_offset"))] if "_offset" in names else None,
-            write_statistics=True,
+            write_statistics=cast("bool", _with_statistics(names)),
             # Typed columns may have types that only Arrow's own schema can bring back.
             store_schema=self._columns == "typed",
         )
         with writer:
+            # Let go of each before the next one is built: a row group in memory is enough.
             writer.write_table(first)
+            del first
             for table in tables:
                 writer.write_table(table)
+                del table
             writer.add_key_value_metadata({f"streamlake.{key}": value for key, value in about.items()})
+
+
+def _with_statistics(names: Sequence[str]) -> bool | list[str]:
+    """Which columns have statistics: all of typed ones (a list would have to name every leaf), else the envelope's."""
+    return "value" not in names or [name for name in names if name not in NO_STATISTICS]
 
 
 def _envelope(batch: Batch, payload: PayloadKind) -> dict[str, Column]:
