@@ -15,14 +15,16 @@ import structlog
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.backoff import RestartLimits
 from streamlake.engine.child import PRELOAD_FIRST, PRELOAD_LAST, Child
-from streamlake.engine.contracts import RunIdentity, Sink, TopicPartition
+from streamlake.engine.contracts import Sink
 from streamlake.engine.desk import Desk
 from streamlake.engine.endpoint import serve_state
+from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ConfigError, Exit, LedgerDamagedError
 from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.membership import KafkaMembership
 from streamlake.engine.kafka.settings import admin_properties, check_properties, member_properties
 from streamlake.engine.logs import log_format
+from streamlake.engine.records import TopicPartition
 from streamlake.engine.registry import add_python_path, sink_class, validator_class
 from streamlake.engine.start import all_partitions, register_run
 from streamlake.engine.state import EngineState, PartitionState

@@ -4,8 +4,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streamlake.engine.contracts import Refusal
 from streamlake.engine.errors import BreakerError
+from streamlake.engine.records import Refusal
 
 
 @dataclass(frozen=True, slots=True)

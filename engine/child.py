@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from types import ModuleType
 
-from streamlake.engine.contracts import TopicPartition
 from streamlake.engine.errors import Exit
 from streamlake.engine.messages import Drain, Ended, FromWorker, ToWorker
+from streamlake.engine.records import TopicPartition
 
 PRELOAD_FIRST = "streamlake.engine.preload"
 PRELOAD_LAST = "streamlake.engine.preloaded"

@@ -1,201 +1,19 @@
-"""The vocabulary that crosses StreamLake's rooms: small frozen types and the Protocols of the parts.
+"""What StreamLake's parts promise each other: the Protocols of validator, source, sink, ledger, group and cluster.
 
-Read this file first. An offset kept anywhere means **the next one to read**; a range is half-open. The contracts
-are batch-wise, never record-wise. What is *not* promised is said beside each call. Standard library only.
+The types they speak of are in `records.py` and `entries.py`. All calls are batch-wise, never record-wise. What is *not*
+promised is said beside each call. Standard library only.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
-Header = tuple[str, bytes | None]
-Reason = Literal["malformed", "invalid", "oversize", "crash", "tombstone"]
-EntryKind = Literal["claim", "data", "gap", "close"]
-FileKind = Literal["raw", "dead"]
-PayloadKind = Literal["json", "bytes"]
+from streamlake.engine.entries import CommitRecord, Entry, FileEntry, FileFacts, Head, Recovered, RunIdentity
+from streamlake.engine.records import Batch, DeadLetter, PayloadKind, TopicPartition, Verdict
 
 Beat = Callable[[], None]
 """Tells the supervisor that the main loop is alive; whoever blocks for longer than a second calls it."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class TopicPartition:
-    """One partition of one topic."""
-
-    topic: str
-    partition: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}/{self.partition}"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class OffsetRange:
-    """A half-open range of offsets `[first, next)`; the only place that says what "next" means."""
-
-    first: int
-    next: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.first <= self.next:
-            raise ValueError(f"no offset range: [{self.first}, {self.next})")
-
-    def __len__(self) -> int:
-        return self.next - self.first
-
-    def __contains__(self, offset: int) -> bool:
-        return self.first <= offset < self.next
-
-    def __str__(self) -> str:
-        return f"[{self.first}, {self.next})"
-
-
-def ranges_between(offsets: Sequence[int], within: OffsetRange) -> tuple[OffsetRange, ...]:
-    """The ranges of `within` that the strictly increasing `offsets` leave out: a batch's holes."""
-    if len(offsets) == len(within):
-        return ()
-    holes, expected = [], within.first
-    for offset in offsets:
-        if offset != expected:
-            holes.append(OffsetRange(expected, offset))
-        expected = offset + 1
-    if expected != within.next:
-        holes.append(OffsetRange(expected, within.next))
-    return tuple(holes)
-
-
-def ranges_of(offsets: Iterable[int]) -> tuple[OffsetRange, ...]:
-    """Strictly increasing offsets as the fewest half-open ranges."""
-    ranges: list[OffsetRange] = []
-    first = following = -1
-    for offset in offsets:
-        if offset != following:
-            if first >= 0:
-                ranges.append(OffsetRange(first, following))
-            first = offset
-        following = offset + 1
-    if first >= 0:
-        ranges.append(OffsetRange(first, following))
-    return tuple(ranges)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Consecutive messages of one partition, column by column; all columns have one entry per message.
-
-    `range` covers every message and may have holes (control records, compaction); `range.next` and `leader_epoch`
-    are the consumer's position after the last message, and belong together. A value of None is a tombstone,
-    `b""` is an empty payload. Headers keep order, repeats and None values; None = no headers.
-    """
-
-    source: TopicPartition
-    range: OffsetRange
-    leader_epoch: int | None
-    offsets: Sequence[int]
-    timestamps_ms: Sequence[int]
-    timestamp_types: Sequence[int]  # 0 none, 1 create time, 2 log append time (librdkafka's numbers)
-    keys: Sequence[bytes | None]
-    values: Sequence[bytes | None]
-    headers: Sequence[Sequence[Header] | None]
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def holes(self) -> tuple[OffsetRange, ...]:
-        """The offsets of `range` that the broker never delivered, as ranges."""
-        return ranges_between(self.offsets, self.range)
-
-    def cut(self, rows: int) -> tuple["Batch", "Batch"]:
-        """The first `rows` messages, up to where the next one lies, and the rest.
-
-        The leader epoch that belongs to a position inside the batch is not known: the first part has none.
-        """
-        middle = self.offsets[rows]
-        before, after = OffsetRange(self.range.first, middle), OffsetRange(middle, self.range.next)
-        return self._part(slice(None, rows), before, None), self._part(slice(rows, None), after, self.leader_epoch)
-
-    def take(self, indices: Sequence[int]) -> "Batch":
-        """The messages at `indices` (ascending) as a batch over the same range."""
-        return Batch(
-            self.source,
-            self.range,
-            self.leader_epoch,
-            [self.offsets[i] for i in indices],
-            [self.timestamps_ms[i] for i in indices],
-            [self.timestamp_types[i] for i in indices],
-            [self.keys[i] for i in indices],
-            [self.values[i] for i in indices],
-            [self.headers[i] for i in indices],
-        )
-
-    def without(self, indices: Iterable[int]) -> "Batch":
-        """All but the messages at `indices`, as a batch over the same range."""
-        keep = bytearray(b"\x01") * len(self)
-        for index in indices:
-            keep[index] = 0
-        return Batch(
-            self.source,
-            self.range,
-            self.leader_epoch,
-            list(compress(self.offsets, keep)),
-            list(compress(self.timestamps_ms, keep)),
-            list(compress(self.timestamp_types, keep)),
-            list(compress(self.keys, keep)),
-            list(compress(self.values, keep)),
-            list(compress(self.headers, keep)),
-        )
-
-    def _part(self, part: slice, covered: OffsetRange, leader_epoch: int | None) -> "Batch":
-        return Batch(
-            self.source,
-            covered,
-            leader_epoch,
-            self.offsets[part],
-            self.timestamps_ms[part],
-            self.timestamp_types[part],
-            self.keys[part],
-            self.values[part],
-            self.headers[part],
-        )
-
-
-class ArrowColumns(Protocol):
-    """Anything that exports Arrow columns (the Arrow PyCapsule interface): how columns cross the rooms."""
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """A capsule with an ArrowArrayStream."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why the message at `index` of the batch may not land. `field` is a JSON pointer (`/items/0/qty`)."""
-
-    index: int
-    reason: Reason
-    message: str
-    field: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a validator decided for each message of a batch: refused, skipped, and all others accepted.
-
-    Both sequences ascend by index and share none. `columns`, where asked for, holds one row per accepted message,
-    in order.
-    """
-
-    refused: Sequence[Refusal] = ()
-    skipped: Sequence[int] = ()
-    columns: ArrowColumns | None = None
-
-    def accepted(self, rows: int) -> Sequence[int]:
-        """The indices of the accepted ones among `rows` messages, ascending."""
-        if not self.refused and not self.skipped:
-            return range(rows)
-        out = {refusal.index for refusal in self.refused}.union(self.skipped)
-        return [index for index in range(rows) if index not in out]
 
 
 class Validator(Protocol):
@@ -221,24 +39,6 @@ class Validator(Protocol):
 
     def validate(self, batch: Batch) -> Verdict:
         """The verdict over every message of `batch`."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A refused message as it was, with where it came from and why it was refused."""
-
-    source: TopicPartition
-    offset: int
-    timestamp_ms: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[Header]
-    reason: Reason
-    field: str | None
-    message: str
-    attempt: int
-    first_failed_at_ms: int
 
 
 class DeadLetterSender(Protocol):
@@ -286,132 +86,6 @@ class TopicFacts:
     asked_at: float  # monotonic seconds on this host, taken before the question was sent
 
 
-@dataclass(frozen=True, slots=True)
-class RunIdentity:
-    """Who a run is: `_runs/<run>.json`, written once. `starts` holds the resolved first offsets."""
-
-    run: str
-    pipeline: str
-    group_id: str
-    cluster_id: str
-    topic_ids: Mapping[str, str]
-    starts: Mapping[TopicPartition, int]
-    created_at: str  # ISO 8601, UTC
-
-    def start_of(self, source: TopicPartition) -> int | None:
-        """The resolved first offset; None for a partition that appeared later: it starts at its low watermark."""
-        return self.starts.get(source)
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file of a ledger entry; paths are relative to the root; timestamps are records' own, milliseconds."""
-
-    kind: FileKind
-    staged: str
-    final: str
-    rows: int
-    bytes: int
-    sha256: str
-    crc32c: str
-    timestamp_ms_min: int | None
-    timestamp_ms_max: int | None
-    columns: str = "envelope"  # envelope | typed | value: what a row of this file is
-    payload: PayloadKind = "json"  # what `value` is: JSON as it came, or any bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One immutable ledger entry (DESIGN §5): what became of the offsets `[first, next)`.
-
-    `landed + refused + skipped + holes = next - first`; `first` equals the previous entry's `next`. `read` counts
-    the messages that were delivered. `sha256` is that of this entry's own bytes and is not stored inside them.
-    """
-
-    version: int
-    run: str
-    topic: str
-    topic_id: str
-    partition: int
-    seq: int
-    kind: EntryKind
-    epoch: int
-    writer: str
-    previous_sha256: str
-    first: int
-    next: int
-    leader_epoch: int | None
-    read: int
-    landed: int
-    refused: int
-    skipped: int
-    holes: Sequence[OffsetRange]
-    skipped_offsets: Sequence[OffsetRange]
-    files: Sequence[FileEntry]
-    format: str
-    columns: str
-    validator: str
-    fingerprint: str
-    committed_at: str  # ISO 8601, UTC
-    reason: str = ""  # of a gap: why these offsets were given up
-    sha256: str = ""
-
-    @property
-    def source(self) -> TopicPartition:
-        """The partition this entry is of."""
-        return TopicPartition(self.topic, self.partition)
-
-    @property
-    def range(self) -> OffsetRange:
-        """The offsets this entry accounts for."""
-        return OffsetRange(self.first, self.next)
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """How far a partition is: its newest ledger entry, read without writing anything.
-
-    `seq` is -1 and `next` the run's start where there is no entry yet. `claims` counts the claims since the last
-    other entry: how often a worker died here without getting anything done.
-    """
-
-    seq: int
-    next: int
-    leader_epoch: int | None
-    topic_id: str | None
-    claims: int
-    last: Entry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """What a claim found: where to go on, and the dead letters of the last data entry that may not be sent yet."""
-
-    next: int
-    leader_epoch: int | None
-    unsent: Sequence[DeadLetter]
-
-
-@dataclass(frozen=True, slots=True)
-class CommitRecord:
-    """A staged batch on its way to becoming a ledger entry: all that the entry will say of it."""
-
-    source: TopicPartition
-    range: OffsetRange
-    leader_epoch: int | None
-    read: int
-    landed: int
-    refused: int
-    holes: Sequence[OffsetRange]
-    skipped_offsets: Sequence[OffsetRange]
-    files: Sequence[FileEntry]
-
-    @property
-    def skipped(self) -> int:
-        """How many messages were skipped by policy."""
-        return sum(map(len, self.skipped_offsets))
-
-
 class PartitionSink(Protocol):
     """The sink's end of one partition, used by one worker thread. It answers: how far are you? and commits once.
 
@@ -443,16 +117,6 @@ class PartitionSink(Protocol):
 
     def close(self) -> None:
         """Append a `close` entry: all is published and all dead letters are sent. Nothing when just claimed."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What a file of an entry is found to be: where it lies, its bytes and, where asked for, its sha256."""
-
-    path: str
-    published: bool
-    bytes: int
-    sha256: str | None
 
 
 class Ledger(Protocol):

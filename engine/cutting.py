@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from streamlake.engine.contracts import Batch
+from streamlake.engine.records import Batch
 
 RANGES_MAX = 10_000
 """Holes and skipped ranges in one entry: a half-compacted topic has one for each record."""

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from streamlake.engine.contracts import Cluster, Membership, TopicFacts, TopicPartition
+from streamlake.engine.contracts import Cluster, Membership, TopicFacts
 from streamlake.engine.errors import StreamLakeError
+from streamlake.engine.records import TopicPartition
 
 RETRY_SECONDS = 0.5
 

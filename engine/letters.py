@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streamlake.engine.contracts import Batch, DeadLetter, Header, Refusal, Verdict
+from streamlake.engine.records import Batch, DeadLetter, Header, Refusal, Verdict
 
 ATTEMPT_HEADER = "streamlake.attempt"
 FIRST_FAILED_HEADER = "streamlake.first_failed_at"

@@ -16,10 +16,12 @@ next claim, which repeats 4 and 5 (`engine/recovery.py`).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from streamlake.engine.contracts import Batch, DeadLetterSender, Entry, PartitionSink, Refusal, Verdict
+from streamlake.engine.contracts import DeadLetterSender, PartitionSink
+from streamlake.engine.entries import Entry
 from streamlake.engine.errors import SourceError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.letters import dead_letters_of
+from streamlake.engine.records import Batch, Refusal, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from multiprocessing.connection import Connection, wait
 
 import pyarrow as pa
 
-from streamlake.engine.contracts import ArrowColumns, Batch, Beat, Refusal, Validator, Verdict
+from streamlake.engine.contracts import Beat, Validator
 from streamlake.engine.errors import BreakerError
 from streamlake.engine.orphan import die_with_the_parent
+from streamlake.engine.records import ArrowColumns, Batch, Refusal, Verdict
 
 TRIES_ALONE = 2
 DEATHS_MAX = 100

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from streamlake.engine.contracts import Batch, Refusal, Verdict
+from streamlake.engine.records import Batch, Refusal, Verdict
 
 
 @dataclass(frozen=True, slots=True)

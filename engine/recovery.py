@@ -4,16 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from streamlake.engine.contracts import (
-    DeadLetterSender,
-    Head,
-    PartitionSink,
-    Recovered,
-    TopicFacts,
-    TopicPartition,
-)
+from streamlake.engine.contracts import DeadLetterSender, PartitionSink, TopicFacts
+from streamlake.engine.entries import Head, Recovered
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.failpoints import failpoint
+from streamlake.engine.records import TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ import structlog
 
 from streamlake.engine.backoff import Backoff, RestartLimits
 from streamlake.engine.child import Child
-from streamlake.engine.contracts import TopicFacts, TopicPartition
+from streamlake.engine.contracts import TopicFacts
 from streamlake.engine.errors import Exit
 from streamlake.engine.messages import Progress
+from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import PartitionState, Phase
 
 log = structlog.get_logger("streamlake.supervisor")

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from streamlake.config.model import PipelineConfig
-from streamlake.engine.contracts import RunIdentity, Sink, TopicFacts, TopicPartition
+from streamlake.engine.contracts import Sink, TopicFacts
+from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ConfigError
+from streamlake.engine.records import TopicPartition
 
 LIVE_RUN = "live-1"
 

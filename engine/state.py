@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.records import TopicPartition
 
 Phase = Literal[
     "waiting", "starting", "recovering", "reading", "idle", "draining", "backing off", "fenced", "parked", "done"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import EngineState, PartitionState
 
 _ENGINE = {field.name for field in fields(EngineState)}

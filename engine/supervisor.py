@@ -15,10 +15,11 @@ import structlog
 
 from streamlake.engine.backoff import RestartLimits
 from streamlake.engine.child import Child
-from streamlake.engine.contracts import Membership, TopicPartition
+from streamlake.engine.contracts import Membership
 from streamlake.engine.desk import Answer, Desk, Question
 from streamlake.engine.errors import ConfigError, Exit
 from streamlake.engine.messages import AskFacts, AskTopicId, Facts, FromWorker, Progress, TopicId
+from streamlake.engine.records import TopicPartition
 from streamlake.engine.slot import Slot
 from streamlake.engine.state import PartitionState
 

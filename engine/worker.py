@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamlake.engine.contracts import Batch, BatchLimits, Entry, PartitionSink, Source
+from streamlake.engine.contracts import BatchLimits, PartitionSink, Source
 from streamlake.engine.cutting import cuts
+from streamlake.engine.entries import Entry
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.link import Link
 from streamlake.engine.messages import Progress
 from streamlake.engine.pipeline import Path, land
+from streamlake.engine.records import Batch
 from streamlake.engine.recovery import Recovery, recover
 
 

@@ -14,20 +14,16 @@ from streamlake.config.model import PipelineConfig
 from streamlake.engine.breaker import Breaker, BreakerLimits
 from streamlake.engine.child import PRELOAD_LAST
 from streamlake.engine.contracts import (
-    Batch,
     BatchLimits,
     DeadLetterSender,
-    Entry,
     PartitionJob,
     PartitionSink,
-    RunIdentity,
     Sink,
     Source,
     TopicFacts,
-    TopicPartition,
     Validator,
-    Verdict,
 )
+from streamlake.engine.entries import Entry, RunIdentity
 from streamlake.engine.errors import Exit, StreamLakeError
 from streamlake.engine.kafka.dead_letters import KafkaDeadLetters
 from streamlake.engine.kafka.settings import reader_properties
@@ -40,6 +36,7 @@ from streamlake.engine.orphan import die_with_the_parent
 from streamlake.engine.pipeline import Path
 from streamlake.engine.poison import Isolation, validate_isolated
 from streamlake.engine.policy import Policies, decide
+from streamlake.engine.records import Batch, TopicPartition, Verdict
 from streamlake.engine.recovery import Recovery
 from streamlake.engine.registry import add_python_path, sink_class, validator_class
 from streamlake.engine.worker import Parts, Worker

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamlake.engine.contracts import OffsetRange, Refusal, Verdict, ranges_between, ranges_of
+from streamlake.engine.records import OffsetRange, Refusal, Verdict, ranges_between, ranges_of
 
 OFFSETS = st.sets(st.integers(0, 60)).map(sorted)
 

@@ -22,10 +22,10 @@ from streamlake.engine.cli.common import (
 )
 from streamlake.engine.cli.dead_text import ROW, letter_json, letter_lines, letter_row
 from streamlake.engine.cli.parts import open_ledger, open_topic_reader, point_in_time
-from streamlake.engine.contracts import OffsetRange, Reason, TopicPartition
 from streamlake.engine.errors import Exit, UsageError
 from streamlake.engine.operations.dead import fate_of, find_letter, list_letters
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
+from streamlake.engine.records import OffsetRange, Reason, TopicPartition
 
 source_option = click.option(
     "--source",

@@ -12,10 +12,11 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs f
     OffsetSpec,
 )
 
-from streamlake.engine.contracts import Beat, TopicFacts, TopicPartition
+from streamlake.engine.contracts import Beat, TopicFacts
 from streamlake.engine.kafka.asking import ClusterClient
 from streamlake.engine.kafka.explain import Properties, explain
 from streamlake.engine.kafka.group_offsets import GroupOffsets
+from streamlake.engine.records import TopicPartition
 
 _EARLIEST = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from streamlake.engine.contracts import Batch, Header, OffsetRange, TopicPartition
+from streamlake.engine.records import Batch, Header, OffsetRange, TopicPartition
 
 
 class Columns:

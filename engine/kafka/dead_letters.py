@@ -7,11 +7,12 @@ import structlog
 from confluent_kafka import KafkaError
 
 from streamlake.config.model import PipelineConfig
-from streamlake.engine.contracts import Beat, DeadLetter, Header
+from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import ConfigError, DeadLetterError, SourceError
 from streamlake.engine.kafka.producer import RecordProducer
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
+from streamlake.engine.records import DeadLetter, Header
 
 log = structlog.get_logger("streamlake.dead_letters")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from streamlake.engine.contracts import TopicPartition
 from streamlake.engine.errors import StreamLakeError
 from streamlake.engine.kafka.explain import Properties, make_client
 from streamlake.engine.kafka.positions import without_position
+from streamlake.engine.records import TopicPartition
 
 _AGAIN_SECONDS = 0.1
 _COORDINATOR_MOVES = frozenset(

@@ -11,9 +11,9 @@ import structlog
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as Assignment
 
-from streamlake.engine.contracts import TopicPartition
 from streamlake.engine.kafka.explain import make_client
 from streamlake.engine.kafka.positions import with_position, without_position
+from streamlake.engine.records import TopicPartition
 
 log = structlog.get_logger("streamlake.membership")
 

@@ -2,7 +2,7 @@
 
 from confluent_kafka import TopicPartition as KafkaPartition
 
-from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.records import TopicPartition
 
 
 def with_position(source: TopicPartition, next_offset: int, leader_epoch: int | None) -> KafkaPartition:

@@ -9,9 +9,10 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streamlake.engine.contracts import Beat, Header
+from streamlake.engine.contracts import Beat
 from streamlake.engine.kafka.explain import NO_ANSWER, Properties, explain, make_client
 from streamlake.engine.kafka.settings import DELIVERY_TIMEOUT_MS
+from streamlake.engine.records import Header
 
 KeyValue = tuple[bytes | None, bytes | None]
 """A record's key and value; None is no key, or a tombstone."""

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Assignment
 
-from streamlake.engine.contracts import Batch, OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError, SourceError
 from streamlake.engine.kafka.batches import batch_of, offset_of
 from streamlake.engine.kafka.explain import Properties, explain, make_client
 from streamlake.engine.kafka.topic_admin import TopicAdmin
+from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 POLL_SECONDS = 0.5
 MESSAGES_MAX = 5_000  # of one call, and of one batch that `read` gives

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from streamlake.engine.contracts import Batch, BatchLimits, OffsetRange, TopicPartition
+from streamlake.engine.contracts import BatchLimits
 from streamlake.engine.errors import PositionLostError, SourceError, StreamLakeError
 from streamlake.engine.kafka.batches import Columns, offset_of
 from streamlake.engine.kafka.explain import explain, make_client
 from streamlake.engine.kafka.positions import with_position, without_position
+from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 POLL_SECONDS = 0.5  # how long one call may block: bounds the time between two heartbeats
 IDLE_SECONDS = 1.0

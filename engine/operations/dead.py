@@ -5,9 +5,11 @@ The dead-letter files are the authority (DESIGN §6); the dead-letter topic is a
 
 from collections.abc import Iterator
 
-from streamlake.engine.contracts import Entry, Ledger, OffsetRange, RunIdentity, TopicPartition
+from streamlake.engine.contracts import Ledger
+from streamlake.engine.entries import Entry, RunIdentity
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 from streamlake.engine.operations.ledger_search import committed_at, committed_since, first_seq_where, reaches
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 
 def list_letters(ledger: Ledger, wanted: LetterFilter) -> Iterator[FoundLetter]:

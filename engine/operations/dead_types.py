@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from streamlake.engine.contracts import DeadLetter, OffsetRange, Reason, TopicPartition
+from streamlake.engine.records import DeadLetter, OffsetRange, Reason, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

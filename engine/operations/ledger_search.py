@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from streamlake.engine.contracts import Entry, Ledger, TopicPartition
+from streamlake.engine.contracts import Ledger
+from streamlake.engine.entries import Entry
+from streamlake.engine.records import TopicPartition
 
 
 def first_seq_where(ledger: Ledger, run: str, source: TopicPartition, reached: Callable[[Entry], bool]) -> int:

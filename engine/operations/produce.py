@@ -8,11 +8,12 @@ from typing import BinaryIO
 import orjson
 
 from streamlake.config.model import PipelineConfig
-from streamlake.engine.contracts import Beat, Header
+from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import ConfigError, SourceError, UsageError
 from streamlake.engine.kafka.producer import KeyValue, RecordProducer
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
+from streamlake.engine.records import Header
 
 CHUNK_BYTES = 1024 * 1024
 LINE_BYTES_MAX = 64 * 1024 * 1024

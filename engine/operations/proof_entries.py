@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from streamlake.engine.contracts import Entry, FileEntry, OffsetRange, RunIdentity, TopicPartition
+from streamlake.engine.entries import Entry, FileEntry, RunIdentity
 from streamlake.engine.operations.proof_types import Defect, DefectKind
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 _NAME = re.compile(r"(?P<topic>.+)-(?P<partition>\d{5,})-(?P<first>\d{20})-(?P<next>\d{20})\.(?P<run>.+)\.[a-z0-9]+")
 

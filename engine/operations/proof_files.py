@@ -6,7 +6,8 @@ from typing import cast
 
 import pyarrow as pa
 
-from streamlake.engine.contracts import Entry, FileEntry, Ledger
+from streamlake.engine.contracts import Ledger
+from streamlake.engine.entries import Entry, FileEntry
 from streamlake.engine.errors import FileDamagedError
 from streamlake.engine.operations.proof_rows import FileOffsets, row_defects
 from streamlake.engine.operations.proof_types import Defect, DefectKind

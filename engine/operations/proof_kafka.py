@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from streamlake.engine.contracts import DeadLetter, Entry, FileEntry, Ledger, OffsetRange, TopicPartition, ranges_of
+from streamlake.engine.contracts import Ledger
+from streamlake.engine.entries import Entry, FileEntry
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.operations.proof_files import FilesFound
 from streamlake.engine.operations.proof_rows import SPANS_TOLD_MAX, expected_spans
 from streamlake.engine.operations.proof_types import Defect, DefectKind, Findings, KafkaTotals
 from streamlake.engine.operations.spans import Offsets, Span, common, merged, numbers, spans_of, without
 from streamlake.engine.operations.topic_reader import TopicReader
+from streamlake.engine.records import DeadLetter, OffsetRange, TopicPartition, ranges_of
 
 _LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 

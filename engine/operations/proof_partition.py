@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from streamlake.engine.contracts import Entry, FileEntry, Ledger, RunIdentity, TopicPartition
+from streamlake.engine.contracts import Ledger
+from streamlake.engine.entries import Entry, FileEntry, RunIdentity
 from streamlake.engine.errors import FileDamagedError, LedgerDamagedError
 from streamlake.engine.operations.ledger_search import committed_since, first_seq_where
 from streamlake.engine.operations.proof_entries import entry_defects
 from streamlake.engine.operations.proof_files import FilesFound, look_at_files
 from streamlake.engine.operations.proof_types import Defect, Findings, damage_defect
+from streamlake.engine.records import TopicPartition
 
 
 class EntryComparison(Protocol):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamlake.engine.contracts import Entry, FileEntry, OffsetRange
+from streamlake.engine.entries import Entry, FileEntry
 from streamlake.engine.operations.proof_types import Defect, DefectKind
 from streamlake.engine.operations.spans import (
     NO_OFFSETS,
@@ -24,6 +24,7 @@ from streamlake.engine.operations.spans import (
     spans_of,
     without,
 )
+from streamlake.engine.records import OffsetRange
 
 SPANS_TOLD_MAX = 20
 """How many places of one kind are told for one entry, so that a file of rubbish can't fill the report."""

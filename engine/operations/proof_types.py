@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from streamlake.engine.contracts import OffsetRange, TopicPartition
 from streamlake.engine.errors import LedgerDamagedError
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 DefectKind = Literal[
     "missing",

@@ -16,13 +16,15 @@ from datetime import datetime
 from functools import partial
 from itertools import chain, pairwise
 
-from streamlake.engine.contracts import Ledger, OffsetRange, RunIdentity, TopicPartition
+from streamlake.engine.contracts import Ledger
+from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import LedgerDamagedError
 from streamlake.engine.operations.proof_entries import FileName, parse_file_name
 from streamlake.engine.operations.proof_kafka import KafkaProof
 from streamlake.engine.operations.proof_partition import PartitionProof, ProvenPartition
 from streamlake.engine.operations.proof_types import Defect, Findings, Proof, damage_defect
 from streamlake.engine.operations.topic_reader import TopicReader
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

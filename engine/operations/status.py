@@ -10,8 +10,9 @@ from http.client import HTTPException
 from typing import Protocol
 from urllib.request import ProxyHandler, build_opener
 
-from streamlake.engine.contracts import Ledger, TopicFacts, TopicPartition
+from streamlake.engine.contracts import Ledger, TopicFacts
 from streamlake.engine.errors import LedgerDamagedError, StreamLakeError
+from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import EngineState, PartitionState
 from streamlake.engine.state_json import state_from_json
 

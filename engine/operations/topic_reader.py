@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from streamlake.engine.contracts import Batch, OffsetRange, TopicPartition
+from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 
 class TopicReader(Protocol):

@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from functools import partial
 
 from streamlake.config.model import PipelineConfig, TopicSettings
-from streamlake.engine.contracts import TopicPartition
 from streamlake.engine.errors import SourceError
 from streamlake.engine.kafka.topic_admin import TopicAdmin, TopicSetting
+from streamlake.engine.records import TopicPartition
 
 VISIBLE_SECONDS_MAX = 30.0
 

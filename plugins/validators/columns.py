@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamlake.engine.contracts import Refusal
+from streamlake.engine.records import Refusal
 from streamlake.plugins.validators.column_types import Column, ListOf, MapOf, Scalar, Struct
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import orjson
 
-from streamlake.engine.contracts import ArrowColumns, Refusal, Verdict
+from streamlake.engine.records import ArrowColumns, Refusal, Verdict
 from streamlake.plugins.validators.scan import (
     DIGITS_AS_ZERO,
     HUGE_EXPONENTS,

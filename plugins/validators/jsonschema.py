@@ -10,8 +10,8 @@ import jsonschema_rs
 import orjson
 import pydantic
 
-from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
 from streamlake.engine.errors import ConfigError
+from streamlake.engine.records import Batch, PayloadKind, Refusal, Verdict
 from streamlake.plugins.validators.arrow_types import columns_of
 from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder

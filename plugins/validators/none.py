@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
+from streamlake.engine.records import Batch, PayloadKind, Refusal, Verdict
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.options import NoOptions, no_columns, read_options
 

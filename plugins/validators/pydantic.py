@@ -11,8 +11,8 @@ import pydantic
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
-from streamlake.engine.contracts import Batch, PayloadKind, Refusal, Verdict
 from streamlake.engine.errors import ConfigError
+from streamlake.engine.records import Batch, PayloadKind, Refusal, Verdict
 from streamlake.plugins.validators.arrow_types import DECIMAL_KEYWORD, NAIVE_KEYWORD, columns_of
 from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder, does_not_fit

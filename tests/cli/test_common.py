@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from streamlake.engine.cli.common import print_json, print_table, progress
-from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.records import TopicPartition
 
 
 @dataclass

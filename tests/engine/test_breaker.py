@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamlake.engine.breaker import Breaker, BreakerLimits
-from streamlake.engine.contracts import Refusal
 from streamlake.engine.errors import BreakerError
+from streamlake.engine.records import Refusal
 
 
 def refused(*indices: int) -> list[Refusal]:

@@ -8,7 +8,7 @@ PROGRAM = """\
 from multiprocessing.connection import wait
 from operator import is_
 from streamlake.engine.child import Child
-from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.records import TopicPartition
 
 print("this program runs", flush=True)
 child = Child(TopicPartition("orders", 0), is_, None, thread=False)

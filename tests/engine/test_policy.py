@@ -2,8 +2,8 @@
 
 from support.batches import batch_of
 
-from streamlake.engine.contracts import Batch, Refusal, Verdict
 from streamlake.engine.policy import Policies, decide
+from streamlake.engine.records import Batch, Refusal, Verdict
 
 SKIP = Policies("skip", 10)
 REFUSE = Policies("refuse", 10)

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 import pytest
 from support.batches import ORDERS
 
-from streamlake.engine.contracts import DeadLetter, Head, Recovered, TopicFacts
+from streamlake.engine.contracts import TopicFacts
+from streamlake.engine.entries import Head, Recovered
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.letters import NoCopies
+from streamlake.engine.records import DeadLetter
 from streamlake.engine.recovery import Recovery, recover
 
 

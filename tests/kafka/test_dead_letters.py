@@ -10,10 +10,10 @@ from support.broker import admin_of, everything_in, make_topic, pipeline_on
 from support.shared import SharedKafka
 
 from streamlake.config.model import PipelineConfig
-from streamlake.engine.contracts import DeadLetter, Header, TopicPartition
 from streamlake.engine.errors import DeadLetterError
 from streamlake.engine.kafka import dead_letters
 from streamlake.engine.kafka.dead_letters import KafkaDeadLetters, without_error_headers
+from streamlake.engine.records import DeadLetter, Header, TopicPartition
 
 SOURCE = TopicPartition("orders", 3)
 

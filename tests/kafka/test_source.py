@@ -8,10 +8,11 @@ from support.shared import SharedKafka
 from support.topics import fill, fill_in_transactions, make_topic
 
 from streamlake.config.kafka import KafkaSettings, TopicSettings
-from streamlake.engine.contracts import Batch, BatchLimits, OffsetRange, TopicPartition
+from streamlake.engine.contracts import BatchLimits
 from streamlake.engine.errors import SourceError
 from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
+from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 WIDE = BatchLimits(rows_max=100_000, bytes_max=1 << 27, seconds_max=0.5)
 

@@ -7,7 +7,6 @@ from support.broker import admin_of, everything_in, make_topic, pipeline_on, uni
 from support.shared import SharedKafka
 
 from streamlake.config.model import PipelineConfig
-from streamlake.engine.contracts import TopicPartition
 from streamlake.engine.errors import ConfigError, SourceError
 from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.producer import RecordProducer
@@ -19,6 +18,7 @@ from streamlake.engine.operations.topics import (
     diff_topics,
     same_setting,
 )
+from streamlake.engine.records import TopicPartition
 
 
 def with_topic(pipeline: PipelineConfig, **settings: object) -> PipelineConfig:

@@ -7,7 +7,7 @@ from typing import BinaryIO, Literal, Self, TypeVar
 import google_crc32c
 from model.world import World, require
 
-from streamlake.engine.contracts import FileEntry
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError, Staging, Stored
 

@@ -5,17 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from streamlake.engine.contracts import (
-    Batch,
-    Entry,
-    FileEntry,
-    OffsetRange,
-    Refusal,
-    TopicFacts,
-    TopicPartition,
-    Verdict,
-)
+from streamlake.engine.contracts import TopicFacts
+from streamlake.engine.entries import Entry, FileEntry
 from streamlake.engine.errors import PositionLostError
+from streamlake.engine.records import Batch, OffsetRange, Refusal, TopicPartition, Verdict
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.entry import decoded
 

@@ -9,9 +9,11 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from model.storages import Fault, ObjectStore, Pause
 from model.world import RUN, SOURCE, TOPIC_ID, World, require
 
-from streamlake.engine.contracts import DeadLetter, Entry, PartitionJob, TopicFacts, TopicPartition
+from streamlake.engine.contracts import PartitionJob, TopicFacts
+from streamlake.engine.entries import Entry
 from streamlake.engine.errors import DeadLetterError, FencedError, PositionLostError, StorageError, StreamLakeError
 from streamlake.engine.pipeline import Path, land
+from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.engine.recovery import Recovery, recover
 from streamlake.plugins.sinks.file import layout, ledger
 from streamlake.plugins.sinks.file.backends.base import Wait

@@ -16,7 +16,7 @@ from support.shared import SharedKafka
 from support.tamper import Fields, forge_file, forge_ledger
 from support.topics import fill, fill_in_transactions, make_topic
 
-from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.records import TopicPartition
 
 GOOD, BAD = b'{"a": 1}', b"{"
 

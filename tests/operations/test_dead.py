@@ -10,10 +10,11 @@ from support.lake import Lake
 from support.memory_topics import MemoryTopics
 from support.tamper import Fields, forge_ledger
 
-from streamlake.engine.contracts import Batch, DeadLetter, FileEntry, OffsetRange, TopicPartition
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.operations.dead import fate_of, find_letter, list_letters
 from streamlake.engine.operations.dead_topic import letter_from_message, list_topic_letters
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, TopicPartition
 
 ORDERS_0, ORDERS_1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 PAYMENTS = TopicPartition("payments", 0)

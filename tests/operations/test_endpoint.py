@@ -9,10 +9,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from streamlake.engine.contracts import TopicPartition
 from streamlake.engine.endpoint import Endpoint, serve_state
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.operations.status import ask_engine
+from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import EngineState, PartitionState
 from streamlake.engine.state_json import state_from_json, state_to_json
 

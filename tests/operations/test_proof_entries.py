@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from support.entries import ORDERS, data_entry, file_entry
 
-from streamlake.engine.contracts import Entry, OffsetRange, RunIdentity, TopicPartition
+from streamlake.engine.entries import Entry, RunIdentity
 from streamlake.engine.operations.proof_entries import FileName, entry_defects, parse_file_name
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 RUN = RunIdentity("live-1", "orders", "group", "cluster", {"orders": "topic-id"}, {ORDERS: 100}, "2026-01-01")
 NAME = "orders-00003-00000000000000000100-00000000000000000110.live-1"

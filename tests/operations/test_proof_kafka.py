@@ -6,10 +6,10 @@ import pytest
 from support.lake import Lake, Landing, numbered_batch
 from support.memory_topics import MemoryTopics
 
-from streamlake.engine.contracts import OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.operations.proof_types import KafkaTotals, Proof
 from streamlake.engine.operations.prove import prove
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 ORDERS = TopicPartition("orders", 0)
 

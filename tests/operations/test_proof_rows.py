@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.entries import data_entry, file_entry
 
-from streamlake.engine.contracts import OffsetRange, ranges_of
 from streamlake.engine.operations import proof_rows
 from streamlake.engine.operations.proof_rows import row_defects
 from streamlake.engine.operations.proof_types import Defect
 from streamlake.engine.operations.spans import Span, common, merged, spans_of, without
+from streamlake.engine.records import OffsetRange, ranges_of
 
 FATES = ("raw 0", "raw 1", "dead", "skipped", "hole")
 FILES = ("raw 0", "raw 1", "dead")

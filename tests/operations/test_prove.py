@@ -11,8 +11,9 @@ from support.lake import Lake
 from support.proofs import ORDERS_0, ORDERS_1, SUBJECT, fill, final, only
 from support.tamper import Fields, entry_paths, flip, forge_ledger, overwrite
 
-from streamlake.engine.contracts import FileEntry, FileFacts, TopicPartition
+from streamlake.engine.entries import FileEntry, FileFacts
 from streamlake.engine.operations.prove import Subject, prove
+from streamlake.engine.records import TopicPartition
 
 
 @pytest.fixture

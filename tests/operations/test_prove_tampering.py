@@ -12,8 +12,8 @@ from support.lake import Lake
 from support.proofs import ORDERS_0, ORDERS_1, SUBJECT, fill, final, only, told
 from support.tamper import Fields, entry_paths, flip, forge_ledger, forge_rows, overwrite
 
-from streamlake.engine.contracts import OffsetRange
 from streamlake.engine.operations.prove import prove
+from streamlake.engine.records import OffsetRange
 
 
 @pytest.fixture

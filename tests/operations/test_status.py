@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from support.lake import Lake
 
-from streamlake.engine.contracts import TopicFacts, TopicPartition
+from streamlake.engine.contracts import TopicFacts
 from streamlake.engine.errors import SourceError
 from streamlake.engine.operations.status import PartitionStatus, PipelineStatus, status
+from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import EngineState, PartitionState
 
 ORDERS_0, ORDERS_1 = TopicPartition("orders", 0), TopicPartition("orders", 1)

@@ -9,10 +9,10 @@ from confluent_kafka import TopicPartition as KafkaPartition
 from confluent_kafka.admin import AdminClient
 from support.shared import SharedKafka
 
-from streamlake.engine.contracts import OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError, SourceError
 from streamlake.engine.kafka.reader import TopicRangeReader
 from streamlake.engine.kafka.topic_admin import TopicAdmin
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 
 @pytest.fixture

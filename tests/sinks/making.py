@@ -4,19 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from streamlake.engine.contracts import (
-    Batch,
-    CommitRecord,
-    DeadLetter,
-    Entry,
-    OffsetRange,
-    PartitionJob,
-    PayloadKind,
-    Refusal,
-    RunIdentity,
-    TopicPartition,
-    Verdict,
-)
+from streamlake.engine.contracts import PartitionJob
+from streamlake.engine.entries import CommitRecord, Entry, RunIdentity
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind, Refusal, TopicPartition, Verdict
 from streamlake.plugins.sinks.file.backends.local import LocalBackend
 from streamlake.plugins.sinks.file.options import FileSinkOptions
 from streamlake.plugins.sinks.file.partition import FilePartitionSink

@@ -12,8 +12,9 @@ import google_crc32c
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from streamlake.engine.contracts import FileEntry, OffsetRange, TopicPartition
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
+from streamlake.engine.records import OffsetRange, TopicPartition
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Stored
 from streamlake.plugins.sinks.file.backends.registry import backend_of

@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sinks.making import ORDERS, batch, claimed, files, job, landed, letter, options
 
-from streamlake.engine.contracts import Batch, DeadLetter, FileEntry, Header, OffsetRange, PayloadKind, Verdict
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError, FileDamagedError
+from streamlake.engine.records import Batch, DeadLetter, Header, OffsetRange, PayloadKind, Verdict
 from streamlake.plugins.sinks.file.backends.local import LocalBackend
 from streamlake.plugins.sinks.file.backends.memory import MemoryBackend
 from streamlake.plugins.sinks.file.formats import base, jsonl_reading

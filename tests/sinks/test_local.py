@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import google_crc32c
 import pytest
 
-from streamlake.engine.contracts import FileEntry
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError, StorageError
 from streamlake.plugins.sinks.file.backends import local
 from streamlake.plugins.sinks.file.backends.base import put_settled

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sinks.making import NOW, ORDERS, batch, claimed, files, landed, staged
 
-from streamlake.engine.contracts import OffsetRange, TopicPartition
+from streamlake.engine.records import OffsetRange, TopicPartition
 from streamlake.plugins.sinks.file import layout, partitioning
 from streamlake.plugins.sinks.file.partitioning import PartitionBy, groups_of, ingestion_folder
 from streamlake.plugins.sinks.file.reader import FileLedger

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from sinks.making import batch, claimed, files, landed, letter, partition, staged
 
-from streamlake.engine.contracts import Head, OffsetRange
+from streamlake.engine.entries import Head
 from streamlake.engine.errors import FencedError, StorageError
+from streamlake.engine.records import OffsetRange
 from streamlake.plugins.sinks.file.backends.local import LocalBackend
 from streamlake.plugins.sinks.file.partition import CLAIM_ATTEMPTS
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sinks.making import IDENTITY, ORDERS, files
 
-from streamlake.engine.contracts import RunIdentity, TopicPartition
+from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ConfigError, ForeignRootError, LedgerDamagedError
+from streamlake.engine.records import TopicPartition
 from streamlake.plugins.sinks.file.sink import FileSink
 
 

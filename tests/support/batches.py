@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streamlake.engine.contracts import Batch, OffsetRange, TopicPartition
+from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 ORDERS = TopicPartition("orders", 0)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from streamlake.engine.contracts import Entry, FileEntry, FileKind, OffsetRange, TopicPartition
+from streamlake.engine.entries import Entry, FileEntry, FileKind
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 ORDERS = TopicPartition("orders", 3)
 

@@ -6,22 +6,10 @@ from dataclasses import field as attribute
 from datetime import UTC, datetime
 from pathlib import Path
 
-from streamlake.engine.contracts import (
-    Batch,
-    CommitRecord,
-    Entry,
-    Ledger,
-    OffsetRange,
-    PartitionJob,
-    PartitionSink,
-    Reason,
-    Refusal,
-    RunIdentity,
-    Sink,
-    TopicPartition,
-    Verdict,
-)
+from streamlake.engine.contracts import Ledger, PartitionJob, PartitionSink, Sink
+from streamlake.engine.entries import CommitRecord, Entry, RunIdentity
 from streamlake.engine.letters import dead_letters_of
+from streamlake.engine.records import Batch, OffsetRange, Reason, Refusal, TopicPartition, Verdict
 from streamlake.plugins.sinks.file.sink import FileSink
 
 Value = Callable[[int], bytes | None]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from streamlake.engine.contracts import Batch, OffsetRange, TopicPartition
 from streamlake.engine.errors import PositionLostError
+from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 
 @dataclass

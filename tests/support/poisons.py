@@ -5,7 +5,7 @@ import signal
 import threading
 from pathlib import Path
 
-from streamlake.engine.contracts import Batch, Verdict
+from streamlake.engine.records import Batch, Verdict
 
 
 class Poisoned:

@@ -5,9 +5,9 @@ from typing import Any
 
 from support.lake import Lake
 
-from streamlake.engine.contracts import OffsetRange, TopicPartition
 from streamlake.engine.operations.proof_types import Defect, Proof
 from streamlake.engine.operations.prove import Subject, prove
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 ORDERS_0, ORDERS_1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
 SUBJECT = Subject("orders", "group", ["orders", "payments"])

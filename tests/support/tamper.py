@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from support.lake import Lake
 
-from streamlake.engine.contracts import TopicPartition
+from streamlake.engine.records import TopicPartition
 
 Fields = dict[str, Any]
 

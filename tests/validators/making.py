@@ -8,7 +8,8 @@ import pyarrow as pa
 from pydantic import RootModel
 from support.batches import batch_of
 
-from streamlake.engine.contracts import Refusal, Validator
+from streamlake.engine.contracts import Validator
+from streamlake.engine.records import Refusal
 from streamlake.plugins.validators.json import JsonValidator
 from streamlake.plugins.validators.jsonschema import JsonSchemaValidator
 from streamlake.plugins.validators.none import NoneValidator

@@ -14,7 +14,8 @@ from validators.cases import CASES, Case, nested
 from validators.making import OF_JSON
 from validators.texts import json_texts, payloads
 
-from streamlake.engine.contracts import Refusal, Validator
+from streamlake.engine.contracts import Validator
+from streamlake.engine.records import Refusal
 from streamlake.plugins.validators.decode import Gate, pieces_of
 from streamlake.plugins.validators.scan import may_overflow
 

@@ -10,7 +10,8 @@ from validators import making
 from validators.cases import CASES
 from validators.texts import GOOD, odd_orders
 
-from streamlake.engine.contracts import Refusal, Validator
+from streamlake.engine.contracts import Validator
+from streamlake.engine.records import Refusal
 from streamlake.plugins.validators.orders import order_schema
 
 BY_MODEL = making.pydantic(making.ORDER_MODEL)

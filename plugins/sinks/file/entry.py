@@ -5,8 +5,9 @@ from typing import Any
 
 import orjson
 
-from streamlake.engine.contracts import Entry, FileEntry, OffsetRange
+from streamlake.engine.entries import Entry, FileEntry
 from streamlake.engine.errors import LedgerDamagedError
+from streamlake.engine.records import OffsetRange
 
 VERSION = 1
 FIRST_PREVIOUS = ""

@@ -3,8 +3,9 @@
 import hashlib
 import re
 
-from streamlake.engine.contracts import FileKind, OffsetRange, TopicPartition
+from streamlake.engine.entries import FileKind
 from streamlake.engine.errors import ConfigError
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 RUNS = "_runs"
 LEDGER = "_ledger"

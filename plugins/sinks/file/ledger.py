@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from streamlake.engine.contracts import Entry, Head, TopicPartition
+from streamlake.engine.entries import Entry, Head
 from streamlake.engine.errors import FencedError, LedgerDamagedError
+from streamlake.engine.records import TopicPartition
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, put_settled
 from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, decoded, digest, encoded

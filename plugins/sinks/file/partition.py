@@ -6,22 +6,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from streamlake.engine.contracts import (
-    Batch,
-    CommitRecord,
-    DeadLetter,
-    Entry,
-    EntryKind,
-    FileEntry,
-    Head,
-    OffsetRange,
-    PartitionJob,
-    Recovered,
-    Verdict,
-    ranges_of,
-)
+from streamlake.engine.contracts import PartitionJob
+from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered
 from streamlake.engine.errors import FencedError, StorageError
 from streamlake.engine.failpoints import failpoint
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, Verdict, ranges_of
 from streamlake.plugins.sinks.file import layout, partitioning
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, waiting
 from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, VERSION

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
-from streamlake.engine.contracts import Batch
+from streamlake.engine.records import Batch
 
 PartitionBy = Literal["none", "ingestion_date", "ingestion_hour", "record_date", "record_hour"]
 PARTITION_BY: tuple[PartitionBy, ...] = ("none", "ingestion_date", "ingestion_hour", "record_date", "record_hour")

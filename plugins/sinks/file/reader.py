@@ -7,8 +7,9 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from streamlake.engine.contracts import DeadLetter, Entry, FileEntry, FileFacts, Head, RunIdentity, TopicPartition
+from streamlake.engine.entries import Entry, FileEntry, FileFacts, Head, RunIdentity
 from streamlake.engine.errors import FileDamagedError
+from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.plugins.sinks.file import layout, runs
 from streamlake.plugins.sinks.file.backends.base import Backend
 from streamlake.plugins.sinks.file.formats.registry import reading_of

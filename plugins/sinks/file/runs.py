@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 
-from streamlake.engine.contracts import RunIdentity, TopicPartition
+from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ForeignRootError, LedgerDamagedError
+from streamlake.engine.records import TopicPartition
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, put_settled
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from streamlake.engine.contracts import PartitionJob, RunIdentity
+from streamlake.engine.contracts import PartitionJob
+from streamlake.engine.entries import RunIdentity
 from streamlake.plugins.sinks.file import runs
 from streamlake.plugins.sinks.file.backends.base import Backend
 from streamlake.plugins.sinks.file.options import FileSinkOptions

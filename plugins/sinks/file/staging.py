@@ -8,18 +8,11 @@ from datetime import datetime
 import google_crc32c
 import pyarrow as pa
 
-from streamlake.engine.contracts import (
-    Batch,
-    DeadLetter,
-    FileEntry,
-    FileKind,
-    OffsetRange,
-    PartitionJob,
-    PayloadKind,
-    Verdict,
-)
+from streamlake.engine.contracts import PartitionJob
+from streamlake.engine.entries import FileEntry, FileKind
 from streamlake.engine.errors import StorageError
 from streamlake.engine.failpoints import failpoint
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind, Verdict
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Staging, Stored
 from streamlake.plugins.sinks.file.formats.base import Out, Rows

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-from streamlake.engine.contracts import Batch, PayloadKind, Verdict
+from streamlake.engine.records import Batch, PayloadKind, Verdict
 from streamlake.plugins.validators.json import JsonValidator
 
 POISON = b'"poison"'

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
 
-from streamlake.engine.contracts import Beat, FileEntry
+from streamlake.engine.contracts import Beat
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
 
 Wait = Callable[[float], None]

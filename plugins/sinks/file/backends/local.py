@@ -16,7 +16,7 @@ from typing import BinaryIO, Self
 
 import google_crc32c
 
-from streamlake.engine.contracts import FileEntry
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError, StorageError
 from streamlake.engine.failpoints import failpoint
 from streamlake.plugins.sinks.file import layout

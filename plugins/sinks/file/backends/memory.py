@@ -8,7 +8,7 @@ from typing import BinaryIO, Self
 import google_crc32c
 from fsspec.implementations.memory import MemoryFileSystem
 
-from streamlake.engine.contracts import FileEntry
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file.backends.base import Staging, Stored
 

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from streamlake.engine.contracts import Header
+from streamlake.engine.records import Header
 
 Column: TypeAlias = "pa.Array[Any]"
 """An Arrow array of whatever type its maker says."""

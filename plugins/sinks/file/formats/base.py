@@ -8,8 +8,9 @@ from typing import BinaryIO, Literal, Protocol, cast
 
 import pyarrow as pa
 
-from streamlake.engine.contracts import Batch, DeadLetter, FileEntry, OffsetRange, PayloadKind
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind
 
 Columns = Literal["envelope", "typed", "value"]
 COLUMNS: tuple[Columns, ...] = ("envelope", "typed", "value")

@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 import zstandard
 
-from streamlake.engine.contracts import Batch, DeadLetter
+from streamlake.engine.records import Batch, DeadLetter
 from streamlake.plugins.sinks.file.formats import arrays, jsontext
 from streamlake.plugins.sinks.file.formats.base import (
     SLICE_BYTES_MAX,

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 
-from streamlake.engine.contracts import DeadLetter, FileEntry, TopicPartition
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import FileDamagedError
+from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.plugins.sinks.file.formats import arrays, jsontext
 from streamlake.plugins.sinks.file.formats.base import TIMESTAMP_TYPES
 

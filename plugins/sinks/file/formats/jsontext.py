@@ -8,7 +8,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamlake.engine.contracts import Header
+from streamlake.engine.records import Header
 from streamlake.plugins.sinks.file.formats import arrays
 
 Text: TypeAlias = "pa.BinaryArray | pa.BinaryScalar"

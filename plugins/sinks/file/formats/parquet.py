@@ -7,8 +7,9 @@ from typing import IO, Any, BinaryIO, Literal, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamlake.engine.contracts import Batch, DeadLetter, FileEntry, PayloadKind, TopicPartition
+from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import FileDamagedError
+from streamlake.engine.records import Batch, DeadLetter, PayloadKind, TopicPartition
 from streamlake.plugins.sinks.file.formats import arrays
 from streamlake.plugins.sinks.file.formats.arrays import Column
 from streamlake.plugins.sinks.file.formats.base import (

@@ -1,0 +1,147 @@
+"""What crosses StreamLake's rooms about the ledger: runs, files, entries, and how far a partition is (DESIGN §5)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from streamlake.engine.records import DeadLetter, OffsetRange, PayloadKind, TopicPartition
+
+EntryKind = Literal["claim", "data", "gap", "close"]
+
+FileKind = Literal["raw", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Who a run is: `_runs/<run>.json`, written once. `starts` holds the resolved first offsets."""
+
+    run: str
+    pipeline: str
+    group_id: str
+    cluster_id: str
+    topic_ids: Mapping[str, str]
+    starts: Mapping[TopicPartition, int]
+    created_at: str  # ISO 8601, UTC
+
+    def start_of(self, source: TopicPartition) -> int | None:
+        """The resolved first offset; None for a partition that appeared later: it starts at its low watermark."""
+        return self.starts.get(source)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of a ledger entry; paths are relative to the root; timestamps are records' own, milliseconds."""
+
+    kind: FileKind
+    staged: str
+    final: str
+    rows: int
+    bytes: int
+    sha256: str
+    crc32c: str
+    timestamp_ms_min: int | None
+    timestamp_ms_max: int | None
+    columns: str = "envelope"  # envelope | typed | value: what a row of this file is
+    payload: PayloadKind = "json"  # what `value` is: JSON as it came, or any bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One immutable ledger entry (DESIGN §5): what became of the offsets `[first, next)`.
+
+    `landed + refused + skipped + holes = next - first`; `first` equals the previous entry's `next`. `read` counts
+    the messages that were delivered. `sha256` is that of this entry's own bytes and is not stored inside them.
+    """
+
+    version: int
+    run: str
+    topic: str
+    topic_id: str
+    partition: int
+    seq: int
+    kind: EntryKind
+    epoch: int
+    writer: str
+    previous_sha256: str
+    first: int
+    next: int
+    leader_epoch: int | None
+    read: int
+    landed: int
+    refused: int
+    skipped: int
+    holes: Sequence[OffsetRange]
+    skipped_offsets: Sequence[OffsetRange]
+    files: Sequence[FileEntry]
+    format: str
+    columns: str
+    validator: str
+    fingerprint: str
+    committed_at: str  # ISO 8601, UTC
+    reason: str = ""  # of a gap: why these offsets were given up
+    sha256: str = ""
+
+    @property
+    def source(self) -> TopicPartition:
+        """The partition this entry is of."""
+        return TopicPartition(self.topic, self.partition)
+
+    @property
+    def range(self) -> OffsetRange:
+        """The offsets this entry accounts for."""
+        return OffsetRange(self.first, self.next)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """How far a partition is: its newest ledger entry, read without writing anything.
+
+    `seq` is -1 and `next` the run's start where there is no entry yet. `claims` counts the claims since the last
+    other entry: how often a worker died here without getting anything done.
+    """
+
+    seq: int
+    next: int
+    leader_epoch: int | None
+    topic_id: str | None
+    claims: int
+    last: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a claim found: where to go on, and the dead letters of the last data entry that may not be sent yet."""
+
+    next: int
+    leader_epoch: int | None
+    unsent: Sequence[DeadLetter]
+
+
+@dataclass(frozen=True, slots=True)
+class CommitRecord:
+    """A staged batch on its way to becoming a ledger entry: all that the entry will say of it."""
+
+    source: TopicPartition
+    range: OffsetRange
+    leader_epoch: int | None
+    read: int
+    landed: int
+    refused: int
+    holes: Sequence[OffsetRange]
+    skipped_offsets: Sequence[OffsetRange]
+    files: Sequence[FileEntry]
+
+    @property
+    def skipped(self) -> int:
+        """How many messages were skipped by policy."""
+        return sum(map(len, self.skipped_offsets))
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What a file of an entry is found to be: where it lies, its bytes and, where asked for, its sha256."""
+
+    path: str
+    published: bool
+    bytes: int
+    sha256: str | None
