@@ -1,16 +1,17 @@
 """What the sink relies on, shown for every backend: one suite, the same for all of them."""
 
-import multiprocessing
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.sharedctypes import SynchronizedArray
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import google_crc32c
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from support.contending import ROUNDS, WRITERS, contend, content
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
@@ -19,8 +20,7 @@ from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Stored
 from streamlake.plugins.sinks.file.backends.registry import backend_of
 
-WRITERS = 32
-ROUNDS = 12
+TESTS = Path(__file__).parents[1]
 STAGE = "_stage/live-1/orders/00000/00000001"
 STAGED = f"{STAGE}/1.parquet"
 FINAL = "raw/orders/ingestion_date=2026-01-01/orders-1.parquet"
@@ -50,17 +50,6 @@ def described(data: bytes, path: str = STAGED) -> FileEntry:
     return FileEntry("raw", path, FINAL, 1, len(data), "", f"{google_crc32c.value(data):08x}", None, None)
 
 
-def contend(
-    root: str, me: int, start: "Barrier | threading.Barrier", wins: "SynchronizedArray[int] | list[int]"
-) -> None:
-    """One of many writers that want the same slots at the same moments."""
-    backend = backend_of(root, base_dir=Path("/"))
-    for slot in range(ROUNDS):
-        start.wait()
-        if backend.put_if_absent(f"_ledger/{slot}.json", b"writer %d" % me * 50, stage=f"_stage/{me}"):
-            wins[slot] += 1 << me
-
-
 def test_of_32_racing_writers_exactly_one_creates_each_slot(root: str) -> None:
     if backend_of(root, base_dir=Path("/")).one_process:
         wins = [0] * ROUNDS
@@ -68,20 +57,15 @@ def test_of_32_racing_writers_exactly_one_creates_each_slot(root: str) -> None:
         with ThreadPoolExecutor(WRITERS) as writers:
             list(writers.map(lambda me: contend(root, me, start, wins), range(WRITERS)))
     else:
-        context = multiprocessing.get_context("fork")
-        shared, together = context.Array("Q", ROUNDS), context.Barrier(WRITERS)
-        processes = [context.Process(target=contend, args=(root, me, together, shared)) for me in range(WRITERS)]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        assert [process.exitcode for process in processes] == [0] * WRITERS
-        wins = shared[:]
+        command = [sys.executable, "-m", "support.contending", root]
+        done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        wins = json.loads(done.stdout)
     backend = backend_of(root, base_dir=Path("/"))
     winners = [win.bit_length() - 1 for win in wins]
     assert [1 << winner for winner in winners] == wins, "a slot with no winner, or with two"
     standing = [backend.read(f"_ledger/{slot}.json") for slot in range(ROUNDS)]
-    assert standing == [b"writer %d" % winner * 50 for winner in winners]
+    assert standing == [content(winner) for winner in winners]
     assert list(backend.walk("_stage")) == [], "temporary files are left"
 
 
