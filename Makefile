@@ -1,5 +1,6 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
-# and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once.
+# and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
+# MINUTES are for torture.
 
 PYTHON3 ?= python3
 JOBS = 2
@@ -11,7 +12,7 @@ INSTALLED = $(VENV)/installed
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check format bench clean
+.PHONY: help setup demo test check format bench torture clean
 
 help:  ## list these targets
 	@echo 'make TARGET, one of:'
@@ -37,6 +38,9 @@ format: $(INSTALLED)  ## rewrite the code as `check` wants it, where a tool can
 
 bench: $(INSTALLED)  ## measure throughput, CPU, memory and start-up on this machine
 	@$(PYTHON) benchmarks/run.py
+
+torture: $(INSTALLED)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
+	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 clean:  ## remove what tools leave behind; .venv and the download cache stay
 	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo .coverage .coverage.*

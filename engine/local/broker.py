@@ -90,18 +90,26 @@ def java_command(java: Java, jars: Sequence[Path], log_path: Path, java_options:
     ]
 
 
-def write_properties(broker: Broker, cluster: Sequence[Broker], extra: Mapping[str, str]) -> None:
-    """Writes the broker's `server.properties`; `extra` comes last and wins."""
+def write_properties(
+    broker: Broker, cluster: Sequence[Broker], extra: Mapping[str, str], proxied: tuple[int, int] | None = None
+) -> None:
+    """Writes the broker's `server.properties`; `extra` comes last and wins.
+
+    `proxied`: a second port to listen on, and the one that clients who come that way are told.
+    """
     replicas = min(3, len(cluster))
+    second, told = "", ""
+    if proxied is not None:
+        second, told = (f",PROXIED://{LOOPBACK}:{port}" for port in proxied)
     in_sync_min = 2 if replicas == 3 else 1
     settings = {
         "process.roles": "broker,controller",
         "node.id": str(broker.node_id),
         "controller.quorum.voters": ",".join(each.voter for each in cluster),
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://{LOOPBACK}:{broker.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{broker.address}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://{LOOPBACK}:{broker.controller_port}{second}",
+        "advertised.listeners": f"PLAINTEXT://{broker.address}{told}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
         "log.dirs": str(broker.data_folder),
         "auto.create.topics.enable": "false",  # a mistyped topic name is an error, as in production
         "default.replication.factor": str(replicas),

@@ -31,7 +31,9 @@ class LocalKafka:
 
     `port` is the first node's (the others take the following ones), free ones by default. `data_dir` keeps the data
     (and the ports, where they are still free) for a next time; without it everything is gone in the end. `properties`
-    are broker settings that win over ours. `say` is told what takes long. Nodes are counted from 1.
+    are broker settings that win over ours. `say` is told what takes long. Nodes are counted from 1. `proxied` puts a
+    proxy before the nodes: for each of them a second port it listens on, and the proxy's port, which it names to those
+    who come that way.
 
     Whatever happens to this process, no broker outlives it (`guardian.py`). A LocalError says what went wrong, for a
     broker that does not start with the end of its log.
@@ -44,6 +46,7 @@ class LocalKafka:
         port: int | None = None,
         data_dir: Path | None = None,
         properties: Mapping[str, str] | None = None,
+        proxied: Sequence[tuple[int, int]] = (),
         quick_start: bool = True,
         start_seconds_max: float = 90.0,
         say: Callable[[str], None] = lambda _: None,
@@ -52,6 +55,7 @@ class LocalKafka:
             raise LocalError(f"a local Kafka has 1 node, or 3 so that one may die and the others go on; not {nodes}")
         self._nodes, self._port, self._data_dir = nodes, port, data_dir
         self._properties = dict(properties or {})
+        self._proxied = proxied
         self._java_options = QUICK_START if quick_start else ()
         self._start_seconds_max = start_seconds_max
         self._say = say
@@ -82,9 +86,10 @@ class LocalKafka:
         try:
             cluster = Cluster.load_or_make(self._processes.folder, self._nodes, self._port)
             self._brokers = cluster.brokers
-            for broker in self._brokers:
+            for number, broker in enumerate(self._brokers):
                 format_storage(broker, cluster.cluster_id, checkpoint)
-                write_properties(broker, self._brokers, self._properties)
+                proxied = self._proxied[number] if self._proxied else None
+                write_properties(broker, self._brokers, self._properties, proxied)
                 self._commands[broker.name] = broker.command(java, jars, self._java_options)
                 self._spawn(broker)
             for broker in self._brokers:

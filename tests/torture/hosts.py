@@ -1,0 +1,103 @@
+"""Hosts that run an engine each, as an init system does: one that ended is started again, until it is told to leave."""
+
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import psutil
+from support.engine import BUGS_SHOW_AS, Engine
+
+RESTART_SECONDS = 0.5
+
+
+class Host:
+    """One host. `counts` says how its engines ended; what they said lies in `log`."""
+
+    def __init__(self, name: str, pipeline: Path, folder: Path, env: dict[str, str]) -> None:
+        self.name = name
+        self.counts: Counter[str] = Counter()
+        self.lock = threading.Lock()
+        """Held by a fault that meets this host, so that two don't meet at one."""
+        self.log = folder / f"{name}.log"
+        self._pipeline, self._env = pipeline, env
+        self._wanted = threading.Event()
+        self._over = threading.Event()
+        self._engine: Engine | None = None
+        self._keeper = threading.Thread(target=self._keep, daemon=True)
+        self._keeper.start()
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is meant to run an engine now."""
+        return self._wanted.is_set()
+
+    def start(self) -> None:
+        """Run an engine from now on."""
+        self._wanted.set()
+
+    def leave(self) -> None:
+        """Ask the engine to drain and leave, and start no other."""
+        self._wanted.clear()
+        engine = self._engine
+        if engine is not None and engine.process.poll() is None:
+            engine.signal(signal.SIGTERM)
+
+    def leave_and_wait(self, seconds: float) -> bool:
+        """Leave; whether its end came in time."""
+        self.leave()
+        engine = self._engine
+        if engine is not None:
+            engine.process.wait(seconds)
+        return True
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to the supervisor; whether there was one."""
+        engine = self._engine
+        if engine is None or engine.process.poll() is not None:
+            return False
+        engine.signal(number)
+        return True
+
+    def signal_everything(self, number: int) -> bool:
+        """Send a signal to the supervisor and all its workers at once; whether there was somebody."""
+        engine = self._engine
+        if engine is None or engine.process.poll() is not None:
+            return False
+        engine.signal_everything(number)
+        return True
+
+    def some_worker(self, luck: random.Random) -> psutil.Process | None:
+        """One of its workers."""
+        engine = self._engine
+        workers = engine.workers() if engine is not None and engine.process.poll() is None else []
+        return luck.choice(workers) if workers else None
+
+    def close(self) -> None:
+        """End it with everything that is left of it."""
+        self._wanted.clear()
+        self._over.set()
+        if self._engine is not None:
+            self._engine.kill_everything()
+        self._keeper.join(30)
+
+    def _keep(self) -> None:
+        while not self._over.is_set():
+            if not self._wanted.wait(0.2):
+                continue
+            with Engine(self._pipeline, env={**os.environ, **self._env}) as engine:
+                self._engine = engine
+                while engine.process.poll() is None and not self._over.wait(0.1):
+                    pass
+                self.counts[f"ended with {engine.process.poll()}"] += 1
+            with self.log.open("a") as log:
+                log.write("".join(engine.text))
+            self._over.wait(RESTART_SECONDS)
+
+
+def bugs_in(logs: list[Path]) -> list[str]:
+    """What no user may ever see, found in what the engines said."""
+    texts = [(log.name, log.read_text(errors="replace")) for log in logs if log.exists()]
+    return [f"bug: {bug!r} in {name}" for name, text in texts for bug in BUGS_SHOW_AS if bug in text]

@@ -1,0 +1,245 @@
+"""The judge of a torture run, which shares no code with the engine: what Kafka delivers, against what lies in the lake.
+
+    python tests/torture/oracle.py SERVERS TOPIC ROOT [--compacted]     prints a verdict as JSON, exits 1 on any fault
+
+The topic is read by a plain `read_committed` consumer, the files by DuckDB, the ledger (for what was skipped by
+policy, and for nothing else) as JSON. Every record carries its producer's number and a checksum, so that a value that
+was altered on any side shows by itself. `Watcher` looks at `raw/` while the engine runs, as any reader may.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+Place = tuple[int, int]
+"""Partition and offset."""
+
+FAULTS_SHOWN = 20
+
+
+@dataclass
+class Lake:
+    """What stands under a root: the payload of each row by place, every place counted."""
+
+    raw: dict[Place, bytes] = field(default_factory=dict)
+    dead: dict[Place, bytes | None] = field(default_factory=dict)
+    skipped: set[Place] = field(default_factory=set)
+    times: Counter[Place] = field(default_factory=Counter)
+
+
+def record(producer: str, sequence: int, filling: bytes) -> bytes:
+    """A self-checking record: valid JSON whose `sum` is over all the rest."""
+    body = b'"producer":"%b","sequence":%d,"filling":"%b"' % (producer.encode(), sequence, filling)
+    return b'{%b,"sum":%d}' % (body, zlib.crc32(body))
+
+
+def is_whole(value: bytes) -> bool:
+    """Whether a JSON record's checksum fits the rest of it."""
+    body, separator, tail = value.rpartition(b',"sum":')
+    return bool(separator) and tail[:-1].isdigit() and int(tail[:-1]) == zlib.crc32(body[1:])
+
+
+def is_json(value: bytes) -> bool:
+    """By the standard library: good enough for records of the workload, which leave no doubt."""
+    try:
+        return isinstance(json.loads(value), dict)
+    except ValueError:
+        return False
+
+
+def judge(delivered: Mapping[Place, bytes | None], lake: Lake, *, compacted: bool = False) -> list[str]:
+    """Every fault as a sentence; none when each delivered record is in exactly one place with its very bytes.
+
+    `compacted`: the topic may have forgotten records since they landed; what it still has must be there.
+    """
+    return list(_faults(delivered, lake, compacted=compacted))
+
+
+def _faults(delivered: Mapping[Place, bytes | None], lake: Lake, *, compacted: bool) -> Iterator[str]:
+    for place in sorted(place for place, times in lake.times.items() if times > 1):
+        yield f"doubled: {place} is there {lake.times[place]} times"
+    for place in sorted(delivered.keys() - lake.times.keys()):
+        yield f"lost: {place}, which Kafka delivers, is nowhere"
+    if not compacted:
+        for place in sorted(lake.times.keys() - delivered.keys()):
+            yield f"from nowhere: {place} was never delivered"
+    for place, landed in sorted(lake.raw.items()):
+        if not is_whole(landed):
+            yield f"altered: {place} does not fit its own checksum: {landed[:80]!r}"
+    for place in sorted(delivered.keys() & lake.times.keys()):
+        yield from _misplaced(place, delivered[place], lake)
+
+
+def _misplaced(place: Place, value: bytes | None, lake: Lake) -> Iterator[str]:
+    """Whether a record that is there is in the right place, with the bytes that Kafka delivers."""
+    kind = "tombstone" if value is None else "good" if is_json(value) else "broken"
+    due = {"tombstone": lake.skipped, "good": lake.raw, "broken": lake.dead}[kind]
+    if place not in due:
+        yield f"misplaced: {place} is {kind}: {value and value[:80]!r}"
+    elif kind != "tombstone" and (lake.raw if kind == "good" else lake.dead)[place] != value:
+        yield f"altered: {place} was {value and value[:80]!r} to Kafka, and is not in the lake"
+
+
+def delivered_by(servers: str, topic: str) -> dict[Place, bytes | None]:
+    """Every record that a `read_committed` reader gets, from each partition's first offset to its end now."""
+    found: dict[Place, bytes | None] = {}
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": "oracle",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        numbers = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
+        left = set(numbers)
+        while left:
+            message = consumer.poll(60)
+            if message is None:
+                raise TimeoutError(f"{topic}: no record and no end within 60 s; partitions left: {sorted(left)}")
+            partition, error = message.partition(), message.error()
+            assert partition is not None
+            if error is None:
+                offset = message.offset()
+                assert offset is not None
+                found[partition, offset] = message.value()
+            elif error.code() == KafkaError._PARTITION_EOF:
+                left.discard(partition)
+            elif not error.retriable():
+                raise RuntimeError(f"{topic}/{partition}: {error.str()}")
+        return found
+    finally:
+        consumer.close()
+
+
+def lake_of(root: Path, topic: str) -> Lake:
+    """Everything that a glob reader finds, and what the ledger says it skipped."""
+    lake = Lake()
+    for place, value in _rows(root / "raw" / topic):
+        lake.raw[place] = value or b""
+        lake.times[place] += 1
+    for place, value in _rows(root / "dead" / topic):
+        lake.dead[place] = value
+        lake.times[place] += 1
+    for path in (root / "_ledger").glob(f"*/{topic}/*/*/*.json"):
+        entry = json.loads(path.read_bytes())
+        for first, following in entry["skipped_offsets"]:
+            places = [(entry["partition"], offset) for offset in range(first, following)]
+            lake.skipped.update(places)
+            lake.times.update(places)
+    return lake
+
+
+def _rows(folder: Path) -> Iterator[tuple[Place, bytes | None]]:
+    for path in sorted(folder.rglob("*")) if folder.exists() else ():
+        if path.is_file():
+            yield from rows_of(path)
+
+
+def rows_of(path: Path) -> list[tuple[Place, bytes | None]]:
+    """Place and payload of each row of one file, Parquet or JSON lines, raw or dead. Raises duckdb.Error."""
+    if path.suffix == ".parquet":
+        sql = "select _partition, _offset, value::blob from read_parquet(?)"
+        found = duckdb.execute(sql, [str(path)]).fetchall()
+        return [((partition, offset), value) for partition, offset, value in found]
+    # As text: JSON that DuckDB writes again would not be the bytes that came.
+    lines = duckdb.execute(
+        "select unnest(regexp_split_to_array(content, '\n')) from read_text(?)", [str(path)]
+    ).fetchall()
+    return [_row(line) for (line,) in lines if line]
+
+
+def _row(line: str) -> tuple[Place, bytes | None]:
+    row = json.loads(line)
+    value = row["value"]
+    if isinstance(value, dict) and set(value) == {"base64"}:
+        data: bytes | None = base64.b64decode(value["base64"])
+    elif value is None or isinstance(value, str):
+        data = None if value is None else value.encode()
+    else:
+        data = line[line.index('"value":') + len('"value":') : -1].encode()
+    return (row["_partition"], row["_offset"]), data
+
+
+class Watcher:
+    """A concurrent reader: a file that was once seen stays as it was, and each can be read whole when it is seen."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._seen: dict[Path, str] = {}
+        self._rows: Counter[Place] = Counter()
+        self.faults: list[str] = []
+
+    def look(self, *, thoroughly: bool = False) -> int:
+        """Look once at what is visible now; how many files there are. `thoroughly` reads known ones again."""
+        visible = [path for path in sorted(self._folder.rglob("*")) if path.is_file()]
+        for path in self._seen.keys() - set(visible):
+            self.faults.append(f"disappeared: {path.name}, once seen, is gone")
+        for path in visible:
+            if path not in self._seen:
+                self._meet(path)
+            elif thoroughly and _digest(path) != self._seen[path]:
+                self.faults.append(f"changed: {path.name} has other bytes than when it was first seen")
+        return len(visible)
+
+    def _meet(self, path: Path) -> None:
+        self._seen[path] = _digest(path)
+        try:
+            rows = rows_of(path)
+        except (duckdb.Error, ValueError) as error:
+            self.faults.append(f"partial: {path.name} could be seen and not be read: {error}")
+            return
+        for place, _ in rows:
+            self._rows[place] += 1
+            if self._rows[place] > 1:
+                self.faults.append(f"doubled: {place} was seen {self._rows[place]} times")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def verdict(faults: Iterable[str], delivered: Mapping[Place, object], lake: Lake) -> dict[str, Any]:
+    """The faults by kind, and the counts of what was looked at."""
+    found = list(faults)
+    return {
+        "faults": dict(Counter(fault.partition(":")[0] for fault in found)),
+        "first": found[:FAULTS_SHOWN],
+        "delivered": len(delivered),
+        "landed": len(lake.raw),
+        "dead": len(lake.dead),
+        "skipped": len(lake.skipped),
+    }
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("servers")
+    parser.add_argument("topic")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--compacted", action="store_true")
+    asked = parser.parse_args()
+    delivered, lake = delivered_by(asked.servers, asked.topic), lake_of(asked.root, asked.topic)
+    found = verdict(judge(delivered, lake, compacted=asked.compacted), delivered, lake)
+    print(json.dumps(found))
+    return 1 if found["faults"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,300 @@
+"""Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
+
+    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--keep FOLDER]
+
+Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
+nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
+have to catch up within CONVERGE_SECONDS, and the oracle counts. Exits 1 when anything was lost, doubled or altered,
+when the engines did not catch up, when the two judges differ, or when a promised fault never happened.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))  # as pytest does it: the torture is a program, too
+
+# ruff: noqa: E402 - after the path above
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
+from support.engine import STREAMLAKE, pipeline_yaml
+from torture.hosts import Host, bugs_in
+from torture.nemesis import FAULTS, KILLS, Nemesis, World, make_dead_topic, swarm
+from torture.oracle import Watcher
+from torture.proxy import Wires
+from torture.workload import Workload
+
+from streamlake.engine.local.kafka import LocalKafka
+from streamlake.engine.local.ports import free_ports
+
+NODES = 3
+PARTITIONS = 4
+CONVERGE_SECONDS = 180.0
+LEAVE_SECONDS = 60.0
+FAULTS_PER_MINUTE = 40.0
+RECORDS_PER_SECOND = 300
+
+
+@dataclass
+class Outcome:
+    """How a run went; `faults` are the sentences that make it a failure."""
+
+    seed: int
+    enabled: dict[str, float]
+    happened: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, Any] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def torture(seed: int, minutes: float, *, everything: bool, folder: Path, say: Callable[[str], None]) -> Outcome:
+    """One run in `folder`, which holds all that it leaves."""
+    luck = random.Random(seed)
+    outcome = Outcome(seed, swarm(luck, everything=everything))
+    with ExitStack() as stack:
+        ports = free_ports(2 * NODES)
+        behind, before = ports[:NODES], ports[NODES:]
+        wires = stack.enter_context(Wires(list(zip(before, behind, strict=True))))
+        say(f"starting {NODES} Kafka nodes")
+        properties = {"group.consumer.session.timeout.ms": "6000", "group.consumer.heartbeat.interval.ms": "1000"}
+        proxied = list(zip(behind, before, strict=True))
+        kafka = stack.enter_context(LocalKafka(NODES, properties=properties, proxied=proxied))
+        world = _world(kafka, wires, before, folder, luck)
+        for host in world.hosts:
+            stack.callback(host.close)
+        _flow(world, outcome, seed, minutes, say)
+        _judge(world, outcome, say)
+    outcome.faults += bugs_in([host.log for host in world.hosts])
+    return outcome
+
+
+def _world(kafka: LocalKafka, wires: Wires, ports: list[int], folder: Path, luck: random.Random) -> World:
+    servers = kafka.bootstrap_servers
+    topic, state, dead = "tortured", "tortured.state", "tortured.dlq"
+    compacting = {
+        "cleanup.policy": "compact",
+        "segment.ms": "3000",
+        "min.cleanable.dirty.ratio": "0.01",
+        "max.compaction.lag.ms": "5000",
+        "delete.retention.ms": "1000",
+    }
+    admin = AdminClient({"bootstrap.servers": servers})
+    news = [NewTopic(topic, PARTITIONS, NODES), NewTopic(state, 1, NODES, config=compacting)]
+    for future in admin.create_topics(news).values():
+        future.result(30)
+    protocol = luck.choice(["classic", "consumer"])
+    engine_properties: dict[str, Any] = {"fetch.wait.max.ms": 50}
+    if protocol == "classic":
+        engine_properties |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+    pipeline = pipeline_yaml(
+        folder,
+        ",".join(f"127.0.0.1:{port}" for port in ports),
+        topic,
+        kafka__topics=[{"name": topic}, {"name": state}],
+        kafka__group_protocol=protocol,
+        kafka__properties=engine_properties,
+        python_path=[str(HERE)],
+        validator__type="faulty_disk:FaultyDisk",
+        sink__format=luck.choice(["parquet", "jsonl"]),
+        sink__compression="none",
+        sink__partition_by=luck.choice(["none", "ingestion_date", "record_hour"]),
+        batch={"rows_max": 1000, "seconds_max": 1},
+        dead_letters__breaker={"ratio_max": 1, "consecutive_max": 1_000_000},
+        workers={"drain_seconds": 10, "restarts_max": 1_000_000, "stuck_seconds": 8},
+    )
+    disk = folder / "disk.json"
+    disk.write_text("{}")
+    env = {"STREAMLAKE_TORTURE_DISK": str(disk)}
+    hosts = [Host(f"host-{number}", pipeline, folder, env) for number in (1, 2, 3)]
+    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, luck)
+    make_dead_topic(world)
+    return world
+
+
+def _flow(world: World, outcome: Outcome, seed: int, minutes: float, say: Callable[[str], None]) -> None:
+    """Let records flow while things break; returns when all is mended, landed, and everybody has left."""
+    lake = world.pipeline.parent / "lake"
+    watchers = [Watcher(lake / "raw" / name) for name in (world.topic, f"{world.topic}.state")]
+    proofs: list[str] = []
+    main = Workload(
+        world.servers,
+        world.topic,
+        seed,
+        producers=3,
+        per_second=RECORDS_PER_SECOND,
+        partitions=lambda: world.partitions,
+        keyed=False,
+    )
+    state = Workload(
+        world.servers, f"{world.topic}.state", seed, producers=1, per_second=40, partitions=lambda: 1, keyed=True
+    )
+    for host in world.hosts[:2]:
+        host.start()
+    nemesis = Nemesis(world, outcome.enabled, FAULTS_PER_MINUTE)
+    with _beside(lambda: _look(watchers), 0.5), _beside(lambda: proofs.extend(_proof(world)), 15), main, state:
+        say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
+        nemesis.torment(minutes * 60)
+        for workload in (main, state):
+            workload.stop()
+        outcome.happened = nemesis.happened
+        say("everything is mended; waiting for the engines to catch up")
+        caught_up_after = _caught_up(world)
+        if caught_up_after is None:
+            outcome.faults.append(f"stuck: not caught up {CONVERGE_SECONDS:g} s after the last fault: {_lags(world)}")
+    for host in world.hosts:
+        try:
+            host.leave_and_wait(LEAVE_SECONDS)
+        except subprocess.TimeoutExpired:
+            outcome.faults.append(f"stuck: {host.name} did not leave within {LEAVE_SECONDS:g} s")
+    for watcher in watchers:
+        watcher.look(thoroughly=True)
+        outcome.faults += watcher.faults
+    outcome.faults += proofs
+    outcome.faults += [f"promised and never happened: {name}" for name in nemesis.missing()]
+    outcome.counts = {
+        "caught up after seconds": caught_up_after,
+        "produced": dict(main.counts + state.counts),
+        "engines": {host.name: dict(host.counts) for host in world.hosts},
+        "through the proxy, MB": world.wires.bytes // 10**6,
+        "faults cut short": len(nemesis.errors),
+    }
+
+
+def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:
+    """Ask both judges, who have to agree."""
+    say("judging")
+    lake = world.pipeline.parent / "lake"
+    oracle_faults: list[str] = []
+    for topic, more in ((world.topic, []), (f"{world.topic}.state", ["--compacted"])):
+        command = [sys.executable, str(HERE / "oracle.py"), world.servers, topic, str(lake), *more]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            found = json.loads(done.stdout)
+        except ValueError:
+            outcome.faults.append(f"the oracle did not judge {topic}: {done.stderr[-2000:]}")
+            continue
+        oracle_faults += found["first"]
+        outcome.counts[topic] = {name: found[name] for name in ("delivered", "landed", "dead", "skipped")}
+    proof = _proof(world, "--kafka")
+    outcome.faults += [f"oracle: {fault}" for fault in oracle_faults] + proof
+    if bool(oracle_faults) != bool(proof):
+        outcome.faults.append("the judges differ: one of `prove` and the oracle found faults, the other none")
+
+
+def _proof(world: World, *more: str) -> list[str]:
+    """What `prove` finds wrong; it goes around the proxy."""
+    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
+    command = [STREAMLAKE, "prove", str(world.pipeline), "--json", *around, *more]
+    # A validator that makes a disk fail has no business in a proof.
+    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode == 0:
+        return []
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return [f"prove: exit code {done.returncode}: {done.stderr[-1000:]}"]
+    return [f"prove: {defect}" for defect in found["defects"][:20]] or [f"prove: exit code {done.returncode}"]
+
+
+def _caught_up(world: World) -> float | None:
+    """Seconds until no partition has any lag; None when it takes longer than it may."""
+    began = time.monotonic()
+    while time.monotonic() - began < CONVERGE_SECONDS:
+        lags = _lags(world)
+        if len(lags) == world.partitions + 1 and not any(lags.values()):
+            return round(time.monotonic() - began, 1)
+        threading.Event().wait(1)
+    return None
+
+
+def _lags(world: World) -> dict[str, Any]:
+    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
+    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
+    done = subprocess.run(
+        [STREAMLAKE, "status", str(world.pipeline), "--json", *around],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return {"status": done.stderr[-500:]}
+    return {f"{one['topic']}/{one['partition']}": one["lag"] for one in found["partitions"]}
+
+
+def _look(watchers: list[Watcher]) -> None:
+    for watcher in watchers:
+        watcher.look(thoroughly=random.random() < 0.05)
+
+
+@contextmanager
+def _beside(work: Callable[[], object], every_seconds: float) -> Iterator[None]:
+    """Do `work` again and again in a thread; what it raises is raised at the end."""
+    over, raised = threading.Event(), list[BaseException]()
+
+    def again() -> None:
+        try:
+            while not over.wait(every_seconds):
+                work()
+        except BaseException as error:  # noqa: BLE001  (handed over to the main thread)
+            raised.append(error)
+
+    thread = threading.Thread(target=again, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if raised:
+        raise raised[0]
+
+
+def told(outcome: Outcome) -> str:
+    """The table of faults, the counts, and the closing line."""
+    lines = [f"{outcome.happened[name]:6}  {name}" for name in FAULTS if name in outcome.enabled]
+    lines.append(json.dumps(outcome.counts, indent=1))
+    kills = sum(outcome.happened[name] for name in KILLS)
+    lines += outcome.faults
+    end = "FAILED" if outcome.faults else "0 lost, 0 doubled, 0 altered"
+    lines.append(f"seed {outcome.seed}: {kills} kills, {sum(outcome.happened.values())} faults in all: {end}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="make torture", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--everything", action="store_true", help="every kind of fault, not a seed's choice")
+    parser.add_argument("--keep", type=Path, default=None, help="leave lake and logs in this folder")
+    asked = parser.parse_args()
+    seed = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
+    with tempfile.TemporaryDirectory(prefix="streamlake-torture-") as temporary:
+        folder = asked.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        say = lambda text: print(f"torture: {text}", file=sys.stderr, flush=True)  # noqa: E731
+        outcome = torture(seed, asked.minutes, everything=asked.everything, folder=folder, say=say)
+    print(told(outcome))
+    if outcome.faults:
+        everything = " --everything" if asked.everything else ""
+        print(f"replay: python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{everything}")
+    return 1 if outcome.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
