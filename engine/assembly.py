@@ -33,6 +33,9 @@ from streamlake.engine.worker_main import Job, make_sink, make_validator, run_wo
 
 log = structlog.get_logger("streamlake.engine")
 
+BEATS_BEFORE_SAYING = 6
+"""Half seconds that the cluster may take for an answer before it is said that we wait for it."""
+
 Tick = Callable[[EngineState], None]
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -57,7 +60,7 @@ def run_pipeline(
     make_validator(config)  # so that what is wrong with it is said here, once, and not by each worker
     check_properties(config.kafka)  # the same: a client that asks the broker first would only say that none answers
     client_id = f"streamlake-{config.pipeline}"
-    broker = ClusterAdmin(admin_properties(config.kafka, client_id))
+    broker = ClusterAdmin(admin_properties(config.kafka, client_id), beat=_Patience(config.kafka.bootstrap_servers))
     identity = register_run(config, broker, sink)
     ends = _ends(config, broker) if until_end else None
     membership = KafkaMembership(config.kafka.topic_names, member_properties(config.kafka, client_id))
@@ -76,6 +79,18 @@ def run_pipeline(
     listen = config.metrics.listen
     with _signals(supervisor), contextlib.closing(serve_state(listen, lambda: engine)) if listen else _nothing():
         return supervisor.run()
+
+
+class _Patience:
+    """Says once that the cluster keeps us waiting; called twice a second while it does."""
+
+    def __init__(self, servers: str) -> None:
+        self._servers, self._calls = servers, 0
+
+    def __call__(self) -> None:
+        self._calls += 1
+        if self._calls == BEATS_BEFORE_SAYING:
+            log.info("waiting for an answer", bootstrap_servers=self._servers)
 
 
 def _orders(

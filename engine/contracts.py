@@ -116,7 +116,7 @@ class PartitionSink(Protocol):
         """Rename the committed files to their final names; can be repeated."""
 
     def close(self) -> None:
-        """Append a `close` entry: all is published and all dead letters are sent. Nothing when just claimed."""
+        """Append a `close` entry: all is published, all dead letters are sent, and nobody died."""
 
 
 class Ledger(Protocol):
@@ -232,5 +232,10 @@ class Cluster(Protocol):
     def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str | None]:
         """The id of each topic now; None where there is no such topic."""
 
-    def facts(self, sources: Sequence[TopicPartition], group_id: str) -> Mapping[TopicPartition, TopicFacts]:
-        """What the broker says of each partition; one that is gone is left out."""
+    def facts(
+        self, sources: Sequence[TopicPartition], group_id: str, *, incomplete: bool = False
+    ) -> Mapping[TopicPartition, TopicFacts]:
+        """What the broker says of each partition; one that is gone is left out.
+
+        One without a leader is waited for, and then an error; with `incomplete` it is soon left out, too.
+        """

@@ -44,6 +44,7 @@ class Desk:
         self._answers: deque[Answer] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._silent: list[TopicPartition] = []  # partitions without an answer, as last said
         self._readable, self._writable = os.pipe()
         self._thread = threading.Thread(target=self._serve, name="desk", daemon=True)
         self._thread.start()
@@ -104,12 +105,6 @@ class Desk:
             kind: [question for question in questions if question.kind == kind]
             for kind in ("facts", "topic_id", "seat")
         }
-        if of_kind["facts"]:
-            sources = [question.source for question in of_kind["facts"]]
-            facts = self._cluster.facts(sources, self._group_id)
-            answers += [
-                Answer(q, facts[q.source].asked_at, facts[q.source]) for q in of_kind["facts"] if q.source in facts
-            ]
         if of_kind["topic_id"]:
             asked_at = time.monotonic()
             ids = self._cluster.topic_ids(sorted({question.source.topic for question in of_kind["topic_id"]}))
@@ -118,4 +113,16 @@ class Desk:
             asked_at = time.monotonic()
             if self._membership.confirm(question.source):
                 answers.append(Answer(question, asked_at))
+        if of_kind["facts"]:
+            answers += self._ask_for_facts(of_kind["facts"])
         return answers
+
+    def _ask_for_facts(self, questions: list[Question]) -> list[Answer]:
+        """Last, and of all partitions that have a leader: commits wait for the other answers, and for no leader."""
+        facts = self._cluster.facts([question.source for question in questions], self._group_id, incomplete=True)
+        silent = sorted({question.source for question in questions} - facts.keys())
+        if silent and silent != self._silent:
+            names = ", ".join(map(str, silent))
+            self._say(f"no leader answers for {names}; asking again, the others go on")
+        self._silent = silent
+        return [Answer(q, facts[q.source].asked_at, facts[q.source]) for q in questions if q.source in facts]

@@ -21,13 +21,14 @@ class Exit(IntEnum):
     BREAKER = 69
     ORPHANED = 70
     CRASHED = 71
+    VALIDATOR = 72
     BAD_CONFIG = 78
     INTERRUPTED = 130
 
     @property
     def of_command(self) -> "Exit":
         """What a command ends with where a worker would end with this one."""
-        return Exit.FAILED if Exit.FENCED <= self <= Exit.CRASHED else self
+        return Exit.FAILED if Exit.FENCED <= self <= Exit.VALIDATOR else self
 
 
 class StreamLakeError(Exception):
@@ -106,6 +107,13 @@ class BreakerError(StreamLakeError):
     """Too many refused in a row or by ratio: parked before a topic drains into the dead letters."""
 
     exit_code = Exit.BREAKER
+    parks = True
+
+
+class ValidatorError(StreamLakeError):
+    """The validator can't be made, or answers what no verdict can be: no record's fault, so none is refused for it."""
+
+    exit_code = Exit.VALIDATOR
     parks = True
 
 

@@ -8,6 +8,7 @@ therefore costs a repetition and never a record. Where the validator only raises
 import contextlib
 import multiprocessing
 import resource
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -15,13 +16,18 @@ from multiprocessing.connection import Connection, wait
 import pyarrow as pa
 
 from streamlake.engine.contracts import Beat, Validator
-from streamlake.engine.errors import BreakerError
+from streamlake.engine.errors import BreakerError, ValidatorError
 from streamlake.engine.orphan import die_with_the_parent
 from streamlake.engine.records import ArrowColumns, Batch, Refusal, Verdict
+from streamlake.engine.verdicts import sound
 
 TRIES_ALONE = 2
 DEATHS_MAX = 100
-START_SECONDS_MAX = 5.0
+MADE = "made"
+MAKE_SECONDS_MAX = 60.0
+"""For a child to start, and to import and make its validator: no record has anything to do with that."""
+MAKE_TRIES = 3
+ANSWER_SECONDS_MIN = 5.0
 ROW_SECONDS_MAX = 0.001  # a hundred times what a slow validator takes
 
 
@@ -42,7 +48,8 @@ class Isolation:
 def validate_isolated(batch: Batch, isolation: Isolation) -> Verdict:
     """The verdict over `batch`, whatever its records do to the validator.
 
-    Raises BreakerError when more than DEATHS_MAX records each kill it: then it is the validator that is broken.
+    Raises BreakerError when more than DEATHS_MAX records each kill it: then it is the validator that is broken; and
+    ValidatorError when it can't be made, or when its answers are none.
     """
     deaths: list[str] = []
 
@@ -99,7 +106,24 @@ def _verdicts(
 
 def _in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
     """Validate in a process of its own: the verdict, or in words how the child ended."""
-    seconds_max = min(isolation.seconds_max, START_SECONDS_MAX + ROW_SECONDS_MAX * len(part))
+    why = ""
+    for _ in range(MAKE_TRIES):
+        try:
+            return _validated_in_a_child(part, isolation)
+        except _NotMadeError as error:
+            why = str(error)
+    raise ValidatorError(
+        f"{part.source}: the validator can't be made in a process of its own: {why}. Nothing of the batch was landed "
+        "or refused; mend the validator, then send SIGHUP or restart."
+    )
+
+
+class _NotMadeError(Exception):
+    """The child ended, or did nothing for too long, before its validator was made."""
+
+
+def _validated_in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
+    seconds_max = min(isolation.seconds_max, ANSWER_SECONDS_MIN + ROW_SECONDS_MAX * len(part))
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     child = context.Process(target=_child, args=(theirs, isolation.make, isolation.memory_bytes_max, seconds_max))
@@ -108,7 +132,13 @@ def _in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died before it read: its exit says why
             ours.send(part)
-        return _answer_of(child, ours, seconds_max, isolation.beat)
+        made = _answer_of(child, ours, MAKE_SECONDS_MAX, isolation.beat)
+        if made != MADE:
+            raise _NotMadeError(made)
+        answer = _answer_of(child, ours, seconds_max, isolation.beat)
+        if isinstance(answer, ValidatorError):
+            raise answer
+        return answer
     finally:
         child.kill()
         child.join()
@@ -117,7 +147,7 @@ def _in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
 
 def _answer_of(
     child: multiprocessing.process.BaseProcess, ours: Connection, seconds_max: float, beat: Beat
-) -> Verdict | str:
+) -> Verdict | ValidatorError | str:
     remaining = seconds_max
     while not wait([ours, child.sentinel], timeout=min(0.5, remaining)):
         beat()
@@ -125,7 +155,7 @@ def _answer_of(
         if remaining <= 0:
             return f"no answer within {seconds_max:g} s"
     try:
-        answer: Verdict | str = ours.recv()
+        answer: Verdict | ValidatorError | str = ours.recv()
     except (EOFError, ConnectionResetError):
         child.join()
         return f"the process died (exit code {child.exitcode})"
@@ -133,28 +163,42 @@ def _answer_of(
 
 
 def _child(pipe: Connection, make: Callable[[], Validator], memory_bytes_max: int, seconds_max: float) -> None:
-    """The disposable child: one part in, one verdict or sentence out."""
+    """The disposable child: one part in; out come MADE, then a verdict or a sentence."""
     die_with_the_parent()
-    _limit(memory_bytes_max, seconds_max)
     part: Batch = pipe.recv()  # before anything of the plugin runs: the worker waits until it is taken
-    validator = make()
+    try:
+        validator = make()
+    except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit too; it is the answer)
+        pipe.send(_words(error))
+        return
+    pipe.send(MADE)
+    _limit(memory_bytes_max, seconds_max)
 
     def validate(some: Batch) -> Verdict | str:
         try:
-            return validator.validate(some)
-        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit too; it is the answer)
-            return f"{type(error).__name__}: {error}"[:300]
+            return sound(validator.validate(some), len(some))
+        except ValidatorError:
+            raise
+        except BaseException as error:  # noqa: BLE001  (as above)
+            return _words(error)
 
-    pipe.send(bisected(part, validate))
+    try:
+        pipe.send(bisected(part, validate))
+    except ValidatorError as error:
+        pipe.send(error)
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:300].encode("utf-8", "backslashreplace").decode()
 
 
 def _limit(memory_bytes_max: int, seconds_max: float) -> None:
-    """Bound address space and CPU time, also for a child that never gives the interpreter back."""
+    """Bound what it takes from here on of address space and CPU time, also if it never gives the interpreter back."""
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123  (the process's own counters, not a path)
         in_use = int(statm.read().split()[0]) * resource.getpagesize()
     limit = in_use + memory_bytes_max
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    seconds = int(seconds_max) + 2
+    seconds = int(time.process_time() + seconds_max) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

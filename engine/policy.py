@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from streamlake.engine.records import Batch, Refusal, Verdict
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,11 @@ def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict
     refused, skipped = list[Refusal](), list[int]()
     for index in special:
         value = batch.values[index]
-        if value is not None:
+        if batch.headers[index] is UNREADABLE_HEADERS:
+            refused.append(
+                Refusal(index, "malformed", "its headers can't be read: a name is not UTF-8; they are left out")
+            )
+        elif value is not None:
             refused.append(Refusal(index, "oversize", _too_large(len(value), policies.record_bytes_max)))
         elif policies.tombstone == "refuse":
             refused.append(Refusal(index, "tombstone", "a tombstone (null value); policies.tombstone is refuse"))
@@ -38,14 +42,22 @@ def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict
 
 
 def _special(batch: Batch, policies: Policies) -> list[int]:
-    """The indices of tombstones and giants, ascending: of most batches there are none, and C loops find that out."""
+    """The indices of tombstones, giants and messages with unreadable headers, ascending.
+
+    Of most batches there are none, and C loops find that out.
+    """
     limit = policies.record_bytes_max
     try:
-        if max(map(len, cast("Sequence[bytes]", batch.values)), default=0) <= limit:
+        largest = max(map(len, cast("Sequence[bytes]", batch.values)), default=0)
+        if largest <= limit and UNREADABLE_HEADERS not in batch.headers:
             return []
     except TypeError:  # a tombstone has no length
         pass
-    return [index for index, value in enumerate(batch.values) if value is None or len(value) > limit]
+    return [
+        index
+        for index, (value, headers) in enumerate(zip(batch.values, batch.headers, strict=True))
+        if value is None or len(value) > limit or headers is UNREADABLE_HEADERS
+    ]
 
 
 def _places(left_out: Sequence[int]) -> Callable[[int], int]:

@@ -16,6 +16,10 @@ Reason = Literal["malformed", "invalid", "oversize", "crash", "tombstone"]
 PayloadKind = Literal["json", "bytes"]
 
 
+UNREADABLE_HEADERS: Sequence[Header] = (("streamlake.unreadable_headers", None),)
+"""Stands for the headers of a message that the client can't read: one of their names is not UTF-8."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class TopicPartition:
     """One partition of one topic."""

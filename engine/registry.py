@@ -73,7 +73,7 @@ def _import(kind: str, name: str, path: str) -> object:
             hint = "is it installed, or its folder in python_path?"
             raise ConfigError(f"{kind}.type: there is no module {error.name} (for {name!r}): {hint}") from None
         raise ConfigError(_own_failure(kind, name, error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(_own_failure(kind, name, error)) from error
     found = getattr(module, attribute, None)
     if found is None:
@@ -85,7 +85,7 @@ def _import(kind: str, name: str, path: str) -> object:
     return found
 
 
-def _own_failure(kind: str, name: str, error: Exception) -> str:
+def _own_failure(kind: str, name: str, error: BaseException) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{last.filename}:{last.lineno}"
     return (

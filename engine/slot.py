@@ -50,6 +50,13 @@ class Slot:
         if (self.state.phase, self.state.why) != (phase, why):
             self.state.phase, self.state.why, self.state.since = phase, why, _now()
 
+    def wait_for_a_place(self, workers_max: int) -> None:
+        """Say once that this host may not run more workers."""
+        why = f"workers.max is {workers_max}: this host runs no more; raise it, or start another host"
+        if self.state.why != why:
+            log.warning("waiting", partition=str(self.source), why=why)
+        self.phase("waiting", why)
+
     def start(self, child: Child) -> None:
         """Take a worker that was just started."""
         self.child, self.state.pid = child, child.pid

@@ -55,6 +55,7 @@ class EngineState:
     def not_ready_because(self) -> Sequence[str]:
         """Why /readyz answers 503, one sentence each; empty when ready."""
         reasons = [f"{p.source} is parked: {p.why}" for p in self.partitions if p.phase == "parked"]
+        reasons += [f"{p.source} waits: {p.why}" for p in self.partitions if p.phase == "waiting" and p.why]
         if self.draining:
             reasons.append("draining")
         return reasons

@@ -28,6 +28,8 @@ log = structlog.get_logger("streamlake.supervisor")
 TICK_SECONDS = 0.1
 COMMIT_SECONDS = 0.5
 FACTS_SECONDS = 5.0
+QUIET_SECONDS = 3.0
+"""How long a start may take before it is said what it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Supervisor:
         self._uncommitted: dict[TopicPartition, tuple[int, int | None]] = {}
         self._commit_at = self._facts_at = self._elsewhere_at = 0.0
         self._joined = False
+        self._begun_at = time.monotonic()
+        self._waiting_said = False
 
     @property
     def draining(self) -> bool:
@@ -77,6 +81,7 @@ class Supervisor:
         while not self._over():
             self._take_signals()
             self._membership.poll()
+            self._say_if_waiting()
             self._serve(TICK_SECONDS)
             self._start_due()
             self._kill_overdue()
@@ -113,13 +118,20 @@ class Supervisor:
             if sentinel in ready:
                 self._bury(slot)
 
+    def _say_if_waiting(self) -> None:
+        if self._joined or self._waiting_said or time.monotonic() - self._begun_at < QUIET_SECONDS:
+            return
+        self._waiting_said = True
+        hint = "a member that was killed keeps its partitions until session.timeout.ms is over (45 s by default)"
+        log.info("waiting for the consumer group to give partitions", hint=hint)
+
     def _start_due(self) -> None:
         now = time.monotonic()
         running = len(self._running())
         for slot in self._slots.values():
             if slot.child is None and slot.due_at <= now and self._stopping is None:
                 if running >= self._orders.workers_max:
-                    slot.phase("waiting", f"workers.max is {self._orders.workers_max}")
+                    slot.wait_for_a_place(self._orders.workers_max)
                     continue
                 slot.start(self._orders.start(slot.source))
                 running += 1

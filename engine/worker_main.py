@@ -24,7 +24,7 @@ from streamlake.engine.contracts import (
     Validator,
 )
 from streamlake.engine.entries import Entry, RunIdentity
-from streamlake.engine.errors import Exit, StreamLakeError
+from streamlake.engine.errors import Exit, StreamLakeError, ValidatorError
 from streamlake.engine.kafka.dead_letters import KafkaDeadLetters
 from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
@@ -39,6 +39,7 @@ from streamlake.engine.policy import Policies, decide
 from streamlake.engine.records import Batch, TopicPartition, Verdict
 from streamlake.engine.recovery import Recovery
 from streamlake.engine.registry import add_python_path, sink_class, validator_class
+from streamlake.engine.verdicts import sound
 from streamlake.engine.worker import Parts, Worker
 
 log = structlog.get_logger("streamlake.worker")
@@ -69,25 +70,23 @@ def run_worker(pipe: Connection, job: object) -> None:
         if PRELOAD_LAST not in sys.modules:  # the forkserver passes over in silence what it can't import
             log.warning("the forkserver has not preloaded; each worker imports everything itself")
     ended = _run(link, job)
-    if ended is not None:
-        link.ended(ended)
-    code = Exit.DONE if ended is None else ended.exit_code
+    link.ended(ended)
     if job.own_process:
         sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+        os._exit(ended.exit_code)
+    sys.exit(ended.exit_code)
 
 
-def _run(link: Link, job: Job) -> Ended | None:
-    """None when the worker finished its work, else why it ended."""
+def _run(link: Link, job: Job) -> Ended:
+    """Why the worker ended. One that has finished says so, too: a plugin can bring about an exit code of 0."""
     try:
         Worker(_parts(job, link), link).run()
     except StreamLakeError as error:
         return Ended(error.exit_code, str(error), error.parks)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.debug("worker crashed", partition=str(job.source), exc_info=error)
         return Ended(Exit.CRASHED, f"{type(error).__name__}: {error}", parks=False)
-    return None
+    return Ended(Exit.DONE, "", parks=False)
 
 
 def make_validator(config: PipelineConfig) -> Validator:
@@ -170,8 +169,10 @@ class Decider:
     def _validate(self, batch: Batch) -> Verdict:
         if not self._suspected:
             try:
-                return self.validator.validate(batch)
-            except Exception as error:  # noqa: BLE001  (a plugin may raise anything; the batch is bisected)
+                return sound(self.validator.validate(batch), len(batch))
+            except ValidatorError:
+                raise
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may raise anything: the batch is bisected)
                 log.warning("validator failed, bisecting", partition=str(batch.source), why=str(error))
         return validate_isolated(batch, self._isolation)
 

@@ -77,6 +77,7 @@ ROOMS: Mapping[str, Room] = {
             "engine.breaker",
             "engine.letters",
             "engine.poison",
+            "engine.verdicts",
             "engine.orphan",
             "engine.link",
         ),

@@ -1,5 +1,6 @@
 """`streamlake run`: land a pipeline's topics until told to stop, or until what is there now has landed."""
 
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ def command(pipeline: Path, overrides: tuple[str, ...], until_end: bool) -> None
     SIGTERM or Ctrl-C finishes the batches in hand and stops (again: stops at once; nothing is lost). SIGHUP reads the
     YAML again. Start the same command on more hosts to share the partitions.
     """
+    # Until the engine listens: a reload that comes a moment after the start must not end it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     import structlog  # noqa: PLC0415  (heavy; each child imports this module)
 
     from streamlake.engine.assembly import run_pipeline  # noqa: PLC0415

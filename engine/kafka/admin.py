@@ -23,6 +23,8 @@ _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _ASKING_OFFSETS = "asking for offsets"
 _AGAIN_SECONDS = 0.1
+_INCOMPLETE_SECONDS = 1.0
+"""How long a partition without a leader holds the others up, where an incomplete answer will do."""
 _AS_KAFKA_WRITES = str.maketrans("+/", "-_")
 """Kafka's tools show an id in the URL's base64, librdkafka in the other one."""
 _LEADERLESS = frozenset(
@@ -96,7 +98,8 @@ class ClusterAdmin(ClusterClient):
     ) -> dict[TopicPartition, TopicFacts]:
         """What the cluster says of each partition right now; partitions that it does not know are left out.
 
-        A partition whose leader gives no answer in time is a SourceError, or with `incomplete` left out, too. `high`
+        A partition whose leader gives no answer in time is a SourceError; with `incomplete` a second is enough of
+        waiting, and it is left out. `high`
         is the last stable offset: the end for a reader of committed records. `asked_at` is taken before the first
         question.
         """
@@ -105,7 +108,8 @@ class ClusterAdmin(ClusterClient):
             return {}
         asked_at = time.monotonic()
         shapes = self.shapes(source.topic for source in wanted)
-        (low, high), unanswered = self._offsets(wanted, (_EARLIEST, _LATEST))
+        seconds = min(_INCOMPLETE_SECONDS, self._timeout) if incomplete else self._timeout
+        (low, high), unanswered = self._offsets(wanted, (_EARLIEST, _LATEST), seconds)
         if not incomplete:
             self._raise_first(unanswered, "asking for the first and last offset of")
         committed = self._committed(group_id, wanted)
@@ -119,7 +123,7 @@ class ClusterAdmin(ClusterClient):
 
     def watermarks(self, sources: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         """First offset and end (last stable offset) of each partition that the cluster knows."""
-        (low, high), unanswered = self._offsets(sorted(set(sources)), (_EARLIEST, _LATEST))
+        (low, high), unanswered = self._offsets(sorted(set(sources)), (_EARLIEST, _LATEST), self._timeout)
         self._raise_first(unanswered, "asking for the first and last offset of")
         return {source: (first, high[source]) for source, first in low.items()}
 
@@ -129,27 +133,27 @@ class ClusterAdmin(ClusterClient):
         The end is asked for first, so that a record arriving in between is never passed over.
         """
         wanted = sorted(set(sources))
-        (ends,), unanswered = self._offsets(wanted, (_LATEST,))
-        (found,), unanswered_too = self._offsets(wanted, (OffsetSpec.for_timestamp(timestamp_ms),))
+        (ends,), unanswered = self._offsets(wanted, (_LATEST,), self._timeout)
+        (found,), unanswered_too = self._offsets(wanted, (OffsetSpec.for_timestamp(timestamp_ms),), self._timeout)
         self._raise_first(unanswered | unanswered_too, f"asking for the offset at {timestamp_ms} ms of")
         return {source: found[source] if found[source] >= 0 else end for source, end in ends.items()}
 
     def _offsets(
-        self, sources: Sequence[TopicPartition], specs: Sequence[OffsetSpec]
+        self, sources: Sequence[TopicPartition], specs: Sequence[OffsetSpec], seconds: float
     ) -> tuple[list[dict[TopicPartition, int]], dict[TopicPartition, KafkaError]]:
         """For each of `specs` the offsets of the partitions that exist; and who was not answered in time, and why.
 
         A new topic has no leaders for a moment, and one that moves neither: they are asked again until the time-out.
         """
         found: list[dict[TopicPartition, int]] = [{} for _ in specs]
-        deadline = time.monotonic() + self._timeout
+        deadline = time.monotonic() + seconds
         unanswered: dict[TopicPartition, KafkaError] = {}
         while True:
             counts = self.partitions(source.topic for source in sources)
             known = [source for source in sources if source.partition < counts.get(source.topic, 0)]
             unanswered = {}
             for spec, offsets in zip(specs, found, strict=True):
-                asked = self._offsets_asked([source for source in known if source not in offsets], spec)
+                asked = self._offsets_asked([source for source in known if source not in offsets], spec, seconds)
                 for place, future in asked.items():
                     source = TopicPartition(place.topic, place.partition)
                     answer = self._result_or_error(_ASKING_OFFSETS, future, _LEADERLESS)
@@ -163,13 +167,16 @@ class ClusterAdmin(ClusterClient):
                 ], unanswered
             time.sleep(_AGAIN_SECONDS)
 
-    def _offsets_asked(self, sources: Sequence[TopicPartition], spec: OffsetSpec) -> dict[Any, "Future[Any]"]:
+    def _offsets_asked(
+        self, sources: Sequence[TopicPartition], spec: OffsetSpec, seconds: float
+    ) -> dict[Any, "Future[Any]"]:
         if not sources:
             return {}
         wanted = {KafkaPartition(source.topic, source.partition): spec for source in sources}
         committed = IsolationLevel.READ_COMMITTED
         return self._ask(
-            _ASKING_OFFSETS, lambda: self._client.list_offsets(wanted, isolation_level=committed, **self._bounded())
+            _ASKING_OFFSETS,
+            lambda: self._client.list_offsets(wanted, isolation_level=committed, request_timeout=seconds),
         )
 
     def _raise_first(self, unanswered: Mapping[TopicPartition, KafkaError], doing: str) -> None:

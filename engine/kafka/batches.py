@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from streamlake.engine.records import Batch, Header, OffsetRange, TopicPartition
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Header, OffsetRange, TopicPartition
 
 
 class Columns:
@@ -40,7 +40,7 @@ class Columns:
         self._timestamps_ms.extend(stamps)
         self._keys.extend(cast("Iterable[bytes | None]", map(Message.key, messages)))
         self._values.extend(cast("Iterable[bytes | None]", map(Message.value, messages)))
-        self._headers.extend(_shared([*map(Message.headers, messages)]))
+        self._headers.extend(_shared(_headers_of(messages)))
 
     def batch(self, source: TopicPartition, covered: OffsetRange, leader_epoch: int | None) -> Batch:
         """All that was taken in, as a batch over `covered`; the epoch belongs to the range's end."""
@@ -71,6 +71,23 @@ def offset_of(message: Message) -> int:
     offset = message.offset()
     assert offset is not None, "a message that was read has an offset"
     return offset
+
+
+def _headers_of(messages: Sequence[Message]) -> list[Any]:
+    """Each message's headers. The client raises at a name that is not UTF-8, and must not be asked for these again.
+
+    (confluent-kafka 2.16: the second answer is a list with null pointers in it, which ends the process.) A `map` that
+    raised goes on with its next item, and `list.extend` keeps what it got before the error.
+    """
+    headers: list[Any] = []
+    reading = map(Message.headers, messages)
+    while True:
+        try:
+            headers.extend(reading)
+        except (SystemError, UnicodeDecodeError):
+            headers.append(UNREADABLE_HEADERS)
+        else:
+            return headers
 
 
 def _shared(headers: list[Any]) -> Iterator[Sequence[Header] | None]:

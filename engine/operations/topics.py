@@ -16,6 +16,8 @@ VISIBLE_SECONDS_MAX = 30.0
 _SHORTENS = {
     "retention.ms": "lowering it deletes what is older",
     "retention.bytes": "lowering it deletes what is beyond",
+    "local.retention.ms": "lowering it deletes what is older from the brokers' own disks",
+    "local.retention.bytes": "lowering it deletes what is beyond from the brokers' own disks",
 }
 _REWRITES = {
     "cleanup.policy": "changing it deletes or compacts what is there",
@@ -146,7 +148,7 @@ def _setting_differences(
 
 def _why_refused(topic: str, name: str, wanted: str, found: str) -> str:
     why = _REWRITES.get(name, "")
-    if name in _SHORTENS and _endless(wanted) > 0 and (_endless(found) < 0 or _endless(wanted) < _endless(found)):
+    if name in _SHORTENS and _endless(wanted) >= 0 and (_endless(found) < 0 or _endless(wanted) < _endless(found)):
         why = _SHORTENS[name]
     if not why:
         return ""

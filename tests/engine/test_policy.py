@@ -1,9 +1,11 @@
 """Tombstones and giants are decided before the validator is asked, and indices stay the batch's own."""
 
+from dataclasses import replace
+
 from support.batches import batch_of
 
 from streamlake.engine.policy import Policies, decide
-from streamlake.engine.records import Batch, Refusal, Verdict
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict
 
 SKIP = Policies("skip", 10)
 REFUSE = Policies("refuse", 10)
@@ -25,6 +27,13 @@ def test_a_value_over_the_limit_is_refused_as_oversize_and_one_at_the_limit_is_n
     verdict = decide(batch_of([b"x" * 11, b"y" * 10, b"b"]), SKIP, refuse_b)
     assert [(refusal.index, refusal.reason) for refusal in verdict.refused] == [(0, "oversize"), (2, "invalid")]
     assert "11 bytes" in verdict.refused[0].message
+
+
+def test_a_record_whose_headers_can_not_be_read_is_refused_and_no_other() -> None:
+    batch = replace(batch_of([b"a", b"c", b"b"]), headers=[None, UNREADABLE_HEADERS, None])
+    verdict = decide(batch, SKIP, refuse_b)
+    assert [(refusal.index, refusal.reason) for refusal in verdict.refused] == [(1, "malformed"), (2, "invalid")]
+    assert "headers can't be read" in verdict.refused[0].message
 
 
 def test_an_ordinary_batch_is_handed_to_the_validator_as_it_is() -> None:

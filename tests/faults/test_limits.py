@@ -39,7 +39,9 @@ def test_a_partition_whose_workers_die_too_often_is_parked_and_readyz_says_so(
     scene.check()
 
 
-def test_a_partition_without_records_has_a_claim_in_its_ledger_and_nothing_else(make_scene: MakeScene) -> None:
+def test_a_partition_without_records_has_a_claim_and_a_close_in_its_ledger_and_nothing_else(
+    make_scene: MakeScene,
+) -> None:
     scene = make_scene(partitions=2)
     with scene.engine() as engine:
         for first in range(0, 300, 100):
@@ -47,7 +49,7 @@ def test_a_partition_without_records_has_a_claim_in_its_ledger_and_nothing_else(
             engine.wait_for("committed", count=1 + first // 100)
             wait_until(lambda: scene.landed() == len(scene.produced[0]), engine.log)
         engine.stop()
-    assert [entry["kind"] for entry in scene.entries() if entry["partition"] == 1] == ["claim"]
+    assert [entry["kind"] for entry in scene.entries() if entry["partition"] == 1] == ["claim", "close"]
     assert not list(scene.lake.glob(f"*/{scene.topic}/**/{scene.topic}-00001-*"))
     assert scene.staged() == []
     scene.check()

@@ -245,11 +245,18 @@ MUTANTS = (
         "",
     ),
     Mutant(
-        "idle partition: a close is written after nothing but a claim",
-        "test_limits.py::test_a_partition_without_records_has_a_claim_in_its_ledger_and_nothing_else",
+        "idle partition: no close after nothing but a claim",
+        "test_limits.py::test_a_partition_without_records_has_a_claim_and_a_close_in_its_ledger_and_nothing_else",
         PARTITION,
+        'if held.kind != "close":',
         'if held.kind not in {"claim", "close"}:',
-        'if held.kind not in {"close"}:',
+    ),
+    Mutant(
+        "worker ended by its validator: exit code 0 counts as done",
+        "test_crashing_validators.py::test_the_record_that_breaks_the_validator_is_refused_as_crash_and_the_rest_lands",
+        "engine/child.py",
+        '            return None, "the worker ended with exit code 0',
+        '            return Exit.DONE, "the worker ended with exit code 0',
     ),
     Mutant(
         "SIGHUP: any change is taken over",

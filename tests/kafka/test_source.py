@@ -1,5 +1,9 @@
 """The source on a real Kafka: positions, holes, limits, and positions that are gone."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka import TopicPartition as KafkaPartition
@@ -12,8 +16,9 @@ from streamlake.engine.contracts import BatchLimits
 from streamlake.engine.errors import SourceError
 from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
-from streamlake.engine.records import Batch, OffsetRange, TopicPartition
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, OffsetRange, TopicPartition
 
+TESTS = Path(__file__).parents[1]
 WIDE = BatchLimits(rows_max=100_000, bytes_max=1 << 27, seconds_max=0.5)
 
 
@@ -92,6 +97,20 @@ def test_headers_keep_order_repeats_and_nulls(kafka: SharedKafka) -> None:
     assert list(batch.headers) == [headers, None]
     assert list(batch.values) == [b"v", None]
     assert list(batch.keys) == [b"k", b"k"]
+
+
+def test_headers_that_the_client_can_not_read_do_not_stop_the_partition(kafka: SharedKafka) -> None:
+    topic = make_topic(kafka.bootstrap_servers)
+    fill(kafka.bootstrap_servers, topic, [b"{}"])
+    command = [sys.executable, "-m", "support.odd_header", kafka.bootstrap_servers, topic]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    source = open_source(kafka.bootstrap_servers, topic)
+    batch = read(source)
+    source.close()
+    assert list(batch.values) == [b"{}", b'{"id": 7}']
+    assert list(batch.headers) == [None, UNREADABLE_HEADERS]
+    assert batch.headers[1] is UNREADABLE_HEADERS
 
 
 def test_a_position_that_has_expired_is_an_error_and_never_a_jump(kafka: SharedKafka) -> None:

@@ -89,7 +89,14 @@ def test_apply_leaves_the_replication_factor_to_the_broker_s_own_tool(kafka: Sha
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("retention.ms", "1000"), ("retention.bytes", "1"), ("cleanup.policy", "compact")]
+    ("setting", "value"),
+    [
+        ("retention.ms", "1000"),
+        ("retention.ms", "0"),
+        ("retention.bytes", "1"),
+        ("retention.bytes", "0"),
+        ("cleanup.policy", "compact"),
+    ],
 )
 def test_apply_never_makes_kafka_delete_records_that_are_there(kafka: SharedKafka, setting: str, value: str) -> None:
     config = pipeline_on(kafka.bootstrap_servers)

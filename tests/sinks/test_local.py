@@ -167,9 +167,9 @@ def test_no_fsync_error_is_passed_over(backend: LocalBackend, monkeypatch: pytes
 def test_a_root_that_is_read_only_is_said(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     stage(backend)
     monkeypatch.setattr(os, "link", failing(errno.EROFS))
-    with pytest.raises(StorageError, match=r"can't link _ledger/.*: Read-only file system"):
+    with pytest.raises(StorageError, match=r"can't link .*/_ledger/.*: Read-only file system.*sink.root"):
         backend.put_if_absent(SLOT, b"entry", stage=STAGE)
-    with pytest.raises(StorageError, match=r"can't publish raw/.*: Read-only file system"):
+    with pytest.raises(StorageError, match=r"can't publish .*/raw/.*: Read-only file system"):
         backend.publish(FILE)
     assert backend.read(STAGED) == b"content"
 
@@ -177,7 +177,7 @@ def test_a_root_that_is_read_only_is_said(backend: LocalBackend, monkeypatch: py
 def test_a_file_in_place_of_the_root_is_said(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("a file")
     backend = LocalBackend(tmp_path / "lake")
-    with pytest.raises(StorageError, match=r"can't create _stage/.*File exists|Not a directory"):
+    with pytest.raises(StorageError, match=r"can't create .*/_stage/.*File exists|Not a directory"):
         stage(backend)
     with pytest.raises(StorageError, match=r"can't read .*: Not a directory"):
         backend.read(SLOT)

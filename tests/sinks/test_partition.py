@@ -208,15 +208,16 @@ def test_after_a_close_nothing_is_sent_again(tmp_path: Path) -> None:
     assert list(again.claim(again.head()).unsent) == []
 
 
-def test_a_close_says_nothing_when_just_claimed_and_nothing_follows_one(tmp_path: Path) -> None:
+def test_a_close_says_that_nobody_died_and_nothing_follows_one(tmp_path: Path) -> None:
+    idle = claimed(tmp_path)
+    idle.close()
+    assert (idle.head().seq, idle.head().claims) == (1, 0)
     sink = claimed(tmp_path)
-    sink.close()
-    assert sink.head().seq == 0
     landed(sink, batch([b"1"]))
     sink.close()
     sink.close()
     head = sink.head()
-    assert (head.seq, head.last and head.last.kind, head.next) == (2, "close", 1)
+    assert (head.seq, head.last and head.last.kind, head.next) == (4, "close", 1)
     with pytest.raises(AssertionError, match="nothing but another claim follows a close"):
         sink.commit(staged(sink, batch([b"2"], 1)))
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -46,8 +47,9 @@ class World:
     cluster: threading.Lock = field(default_factory=threading.Lock)
     """Held by a fault that takes a node away: with two of three gone nothing is acknowledged, and nothing shown."""
 
+    @cached_property
     def admin(self) -> AdminClient:
-        """A client that goes around the proxy."""
+        """A client that goes around the proxy; one for all, since it has to outlive its answers."""
         return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
 
 
@@ -152,7 +154,7 @@ def move_leaders(world: World) -> bool:
 
     def elect(node: int) -> None:
         world.kafka.restart(node)
-        world.admin().elect_leaders(ElectionType.PREFERRED).result(30)
+        world.admin.elect_leaders(ElectionType.PREFERRED).result(30)
 
     return _without_node(world, lambda _: None, elect)
 
@@ -193,7 +195,7 @@ def add_partition(world: World) -> bool:
         return False
     try:
         more = NewPartitions(world.topic, world.partitions + 1)
-        world.admin().create_partitions([more])[world.topic].result(30)
+        world.admin.create_partitions([more])[world.topic].result(30)
         world.partitions += 1
         return True
     finally:
@@ -205,7 +207,7 @@ def take_dead_topic(world: World) -> bool:
     if not world.cluster.acquire(blocking=False):
         return False
     try:
-        world.admin().delete_topics([world.dead_topic])[world.dead_topic].result(30)
+        world.admin.delete_topics([world.dead_topic])[world.dead_topic].result(30)
         world.over.wait(world.luck.uniform(1, 8))
         make_dead_topic(world)
         return True
@@ -300,7 +302,7 @@ def make_dead_topic(world: World) -> None:
     while True:
         new = NewTopic(world.dead_topic, 1, world.nodes, config={"max.message.bytes": "2000000"})
         try:
-            world.admin().create_topics([new])[world.dead_topic].result(30)
+            world.admin.create_topics([new])[world.dead_topic].result(30)
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise

@@ -89,7 +89,7 @@ def _world(kafka: LocalKafka, wires: Wires, ports: list[int], folder: Path, luck
         "max.compaction.lag.ms": "5000",
         "delete.retention.ms": "1000",
     }
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     news = [NewTopic(topic, PARTITIONS, NODES), NewTopic(state, 1, NODES, config=compacting)]
     for future in admin.create_topics(news).values():
         future.result(30)
@@ -142,7 +142,12 @@ def _flow(world: World, outcome: Outcome, seed: int, minutes: float, say: Callab
     for host in world.hosts[:2]:
         host.start()
     nemesis = Nemesis(world, outcome.enabled, FAULTS_PER_MINUTE)
-    with _beside(lambda: _look(watchers), 0.5), _beside(lambda: proofs.extend(_proof(world)), 15), main, state:
+
+    def prove() -> None:
+        if (lake / "_ledger").exists():  # before that there is nothing to prove, and prove says so
+            proofs.extend(_proof(world))
+
+    with _beside(lambda: _look(watchers), 0.5), _beside(prove, 15), main, state:
         say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
         nemesis.torment(minutes * 60)
         for workload in (main, state):

@@ -140,10 +140,10 @@ class FilePartitionSink:
         self._unpublished = ()
 
     def close(self) -> None:
-        """Append a `close` entry; nothing when just claimed, for then there is nothing to say."""
+        """Append a `close` entry: after a claim alone, too, or the next owner would take us for one that died."""
         # 5. Close.
         held = self._holding()
-        if held.kind not in {"claim", "close"}:
+        if held.kind != "close":
             self._append("close", self._nothing(held.next, held.leader_epoch))
 
     def _take(self, head: Head) -> tuple[Head, Sequence[FileEntry]]:

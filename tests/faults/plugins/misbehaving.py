@@ -21,6 +21,10 @@ def _exit() -> None:
     os._exit(3)
 
 
+def _exit_content() -> None:
+    os._exit(0)
+
+
 def _hang() -> None:
     threading.Event().wait()
 
@@ -30,7 +34,13 @@ def _hang_alone() -> None:
     re.match(r"(a+)+$", "a" * 80 + "b")
 
 
-FLAWS: Mapping[str, Callable[[], None]] = {"raise": _raise, "exit": _exit, "hang": _hang, "hang alone": _hang_alone}
+FLAWS: Mapping[str, Callable[[], None]] = {
+    "raise": _raise,
+    "exit": _exit,
+    "exit 0": _exit_content,
+    "hang": _hang,
+    "hang alone": _hang_alone,
+}
 
 
 class Misbehaving:

@@ -39,6 +39,16 @@ NETWORK_FILE_SYSTEMS = {
 }
 
 
+WHAT_TO_DO = {
+    errno.ENOSPC: "; free space there, nothing that was committed needs it",
+    errno.EDQUOT: "; raise the quota of this user there, or free space",
+    errno.EACCES: "; sink.root has to be writable for the user that runs the engine",
+    errno.EPERM: "; sink.root has to be writable for the user that runs the engine",
+    errno.EROFS: "; sink.root has to lie on a file system that can be written to",
+    errno.ENOTDIR: "; a part of that path is a file: name a folder in sink.root",
+}
+
+
 class LocalBackend:
     """A folder of this host. Errors are never unknown here: a call that raises ends the worker (DESIGN §5.5)."""
 
@@ -54,6 +64,8 @@ class LocalBackend:
     def check(self) -> None:
         """Refuse network file systems, and a root whose parts lie on different devices. Raises ConfigError."""
         standing = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        if not standing.is_dir():
+            raise ConfigError(f"sink.root {self.root}: {standing} is a file, not a folder")
         kind = NETWORK_FILE_SYSTEMS.get(_file_system_magic(standing))
         if kind:
             raise ConfigError(
@@ -71,7 +83,7 @@ class LocalBackend:
             out.seal()
         # The run file is the supervisor's; the tests' kills at these points are meant for workers.
         reached = failpoint if path.startswith(layout.LEDGER) else _no_failpoint
-        with _storage_errors("link", path):
+        with _storage_errors("link", self._path(path)):
             self._make_folders(self._path(path).parent)
             try:
                 reached("before_entry_link")
@@ -91,7 +103,7 @@ class LocalBackend:
     def create(self, path: str) -> Staging:
         """Open a new file; nobody looks at it before an entry names it."""
         target = self._path(path)
-        with _storage_errors("create", path):
+        with _storage_errors("create", self._path(path)):
             self._make_folders(target.parent)
             try:
                 return LocalStaging(target, target.open("xb", buffering=0))
@@ -104,7 +116,7 @@ class LocalBackend:
     def publish(self, file: FileEntry) -> bool:
         """Link the final name, make it durable, then drop the staged one (`os.rename` would overwrite in silence)."""
         source, target = self._path(file.staged), self._path(file.final)
-        with _storage_errors("publish", file.final):
+        with _storage_errors("publish", self._path(file.final)):
             self._make_folders(target.parent)
             try:
                 os.link(source, target)
@@ -121,7 +133,7 @@ class LocalBackend:
 
     def read(self, path: str) -> bytes | None:
         """The whole file."""
-        with _storage_errors("read", path):
+        with _storage_errors("read", self._path(path)):
             try:
                 return self._path(path).read_bytes()
             except FileNotFoundError:
@@ -129,7 +141,7 @@ class LocalBackend:
 
     def open(self, path: str) -> BinaryIO | None:
         """The file, opened for reading."""
-        with _storage_errors("open", path):
+        with _storage_errors("open", self._path(path)):
             try:
                 return self._path(path).open("rb")
             except FileNotFoundError:
@@ -141,14 +153,14 @@ class LocalBackend:
         if file is None:
             return None
         size, crc = 0, 0
-        with file, _storage_errors("read", path):
+        with file, _storage_errors("read", self._path(path)):
             while chunk := file.read(READ_BYTES):
                 size, crc = size + len(chunk), google_crc32c.extend(crc, chunk)
         return Stored(size, f"{crc:08x}")
 
     def list(self, folder: str) -> list[str]:
         """The names in a folder."""
-        with _storage_errors("list", folder):
+        with _storage_errors("list", self._path(folder)):
             try:
                 return sorted(entry.name for entry in self._path(folder).iterdir())
             except FileNotFoundError:
@@ -162,12 +174,12 @@ class LocalBackend:
 
     def delete(self, path: str) -> None:
         """Unlink a file."""
-        with _storage_errors("delete", path):
+        with _storage_errors("delete", self._path(path)):
             self._path(path).unlink(missing_ok=True)
 
     def remove_folder(self, folder: str) -> None:
         """Remove a folder; one that has something in it stays."""
-        with _storage_errors("remove", folder):
+        with _storage_errors("remove", self._path(folder)):
             try:
                 self._path(folder).rmdir()
             except OSError as error:
@@ -176,7 +188,7 @@ class LocalBackend:
 
     def sync(self, path: str) -> None:
         """Sync the folder of `path` and all folders up to the root: another process may have made them."""
-        with _storage_errors("sync", path):
+        with _storage_errors("sync", self._path(path)):
             for folder in self._path(path).parents:
                 _fsync_folder(folder)
                 if folder == self.root:
@@ -250,7 +262,10 @@ def _storage_errors(verb: str, path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"can't {verb} {path}: {error.strerror or error} (errno {error.errno})") from error
+        what_to_do = WHAT_TO_DO.get(error.errno or 0, "")
+        raise StorageError(
+            f"can't {verb} {path}: {error.strerror or error} (errno {error.errno}){what_to_do}"
+        ) from error
 
 
 def _no_failpoint(name: str) -> None:

@@ -1,0 +1,57 @@
+"""The supervisor's questions to the broker: what one partition waits for holds no other one up."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import wait
+
+from streamlake.engine.contracts import TopicFacts
+from streamlake.engine.desk import Answer, Desk, Question
+from streamlake.engine.records import TopicPartition
+
+LED, LEADERLESS = TopicPartition("orders", 0), TopicPartition("orders", 1)
+
+
+class Cluster:
+    """One partition has no leader."""
+
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str | None]:
+        return dict.fromkeys(topics, "id")
+
+    def facts(
+        self, sources: Sequence[TopicPartition], group_id: str, *, incomplete: bool = False
+    ) -> Mapping[TopicPartition, TopicFacts]:
+        assert group_id == "group"
+        assert incomplete, "waits for a leader for half a minute"
+        return {source: TopicFacts("id", 0, 9, None, 0.0) for source in sources if source != LEADERLESS}
+
+
+class Membership:
+    """Nobody asks it here."""
+
+    def confirm(self, source: TopicPartition) -> bool:
+        raise AssertionError(f"not asked for {source}")
+
+
+def test_a_partition_without_a_leader_holds_nobody_up_and_is_said_once() -> None:
+    said: list[str] = []
+    asked_twice = threading.Event()
+
+    class Watched(Cluster):
+        def facts(
+            self, sources: Sequence[TopicPartition], group_id: str, *, incomplete: bool = False
+        ) -> Mapping[TopicPartition, TopicFacts]:
+            if list(sources) == [LEADERLESS]:
+                asked_twice.set()
+            return super().facts(sources, group_id, incomplete=incomplete)
+
+    desk = Desk(Watched(), Membership(), "group", said.append)  # type: ignore[arg-type]  # as much as it asks for
+    wanted = {Question("facts", LED), Question("topic_id", LED), Question("topic_id", LEADERLESS)}
+    for question in [Question("facts", LEADERLESS), *wanted]:
+        desk.ask(question)
+    answers: list[Answer] = []
+    while {answer.question for answer in answers} != wanted:
+        assert wait([desk.fileno()], timeout=20), answers
+        answers += desk.answers()
+    assert asked_twice.wait(20), "it is not asked again"
+    desk.close()
+    assert said == ["no leader answers for orders/1; asking again, the others go on"]
