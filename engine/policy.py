@@ -1,4 +1,4 @@
-"""What is decided before a validator is asked: tombstones and records over the size limit."""
+"""What is decided before a validator is asked: tombstones, records over the size limit, headers nobody can read."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence

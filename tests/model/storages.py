@@ -81,7 +81,7 @@ class ObjectStore:
 
     def walk(self, folder: str) -> Iterator[str]:
         """No writer walks."""
-        raise NotImplementedError(folder)
+        raise AssertionError(f"the protocol never walks through {folder}")
 
     def delete(self, path: str) -> None:
         """One request."""

@@ -41,38 +41,32 @@ class Host:
     def leave(self) -> None:
         """Ask the engine to drain and leave, and start no other."""
         self._wanted.clear()
-        engine = self._engine
-        if engine is not None and engine.process.poll() is None:
-            engine.signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
 
-    def leave_and_wait(self, seconds: float) -> bool:
-        """Leave; whether its end came in time."""
+    def leave_and_wait(self, seconds: float) -> None:
+        """Leave. Raises subprocess.TimeoutExpired when it takes longer."""
         self.leave()
-        engine = self._engine
-        if engine is not None:
-            engine.process.wait(seconds)
-        return True
+        if self._engine is not None:
+            self._engine.process.wait(seconds)
 
     def signal(self, number: int) -> bool:
         """Send a signal to the supervisor; whether there was one."""
-        engine = self._engine
-        if engine is None or engine.process.poll() is not None:
-            return False
-        engine.signal(number)
-        return True
+        engine = self._alive()
+        if engine is not None:
+            engine.signal(number)
+        return engine is not None
 
     def signal_everything(self, number: int) -> bool:
         """Send a signal to the supervisor and all its workers at once; whether there was somebody."""
-        engine = self._engine
-        if engine is None or engine.process.poll() is not None:
-            return False
-        engine.signal_everything(number)
-        return True
+        engine = self._alive()
+        if engine is not None:
+            engine.signal_everything(number)
+        return engine is not None
 
     def some_worker(self, luck: random.Random) -> psutil.Process | None:
         """One of its workers."""
-        engine = self._engine
-        workers = engine.workers() if engine is not None and engine.process.poll() is None else []
+        engine = self._alive()
+        workers = engine.workers() if engine is not None else []
         return luck.choice(workers) if workers else None
 
     def close(self) -> None:
@@ -82,6 +76,10 @@ class Host:
         if self._engine is not None:
             self._engine.kill_everything()
         self._keeper.join(30)
+
+    def _alive(self) -> Engine | None:
+        engine = self._engine
+        return engine if engine is not None and engine.process.poll() is None else None
 
     def _keep(self) -> None:
         while not self._over.is_set():
