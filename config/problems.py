@@ -20,18 +20,18 @@ def problems_of(
     error: ValidationError, document: Document, model: type[BaseModel], known: Mapping[Loc, str]
 ) -> list[str]:
     """One sentence for each problem, in the order of the file's lines; `known` has those of some values already."""
-    found = [(_by_line(document.place_of(loc)), sentence) for loc, sentence in known.items()]
+    found = [(by_line(document.place_of(loc)), sentence) for loc, sentence in known.items()]
     for details in error.errors():
         for loc, sentence, key in _explained(details, model):
             if loc in known:
                 continue
             place = document.place_of(loc, key=key)
             path = "" if place.startswith("--set") else f"{path_of(loc, document.tree)}: "
-            found.append((_by_line(place), f"{place}: {path}{sentence}"))
+            found.append((by_line(place), f"{place}: {path}{sentence}"))
     return [sentence for _, sentence in sorted(found)]
 
 
-def _by_line(place: str) -> tuple[object, ...]:
+def by_line(place: str) -> tuple[object, ...]:
     """Sorts `x.yaml:9:1` before `x.yaml:10:1`, and all of the file before `--set`."""
     name, *numbers = place.rsplit(":", 2)
     return (name.startswith("--set"), *(int(number) for number in numbers if number.isdecimal()))

@@ -28,6 +28,7 @@ from streamlake.engine.records import TopicPartition
 from streamlake.engine.registry import add_python_path, sink_class, validator_class
 from streamlake.engine.start import all_partitions, register_run
 from streamlake.engine.state import EngineState, PartitionState
+from streamlake.engine.state_file import StateFile, state_folder
 from streamlake.engine.supervisor import Orders, Supervisor
 from streamlake.engine.worker_main import Job, make_sink, make_validator, run_worker
 
@@ -70,6 +71,7 @@ def run_pipeline(
 
     def show(partitions: Sequence[PartitionState]) -> None:
         engine.partitions, engine.draining = partitions, supervisor.draining
+        state_file.show(engine)
         tick(engine)
 
     def take_over() -> Orders:
@@ -77,7 +79,9 @@ def run_pipeline(
 
     supervisor = Supervisor(_orders(config, identity, sink, ends, show), membership, desk, take_over)
     listen = config.metrics.listen
-    with _signals(supervisor), contextlib.closing(serve_state(listen, lambda: engine)) if listen else _nothing():
+    answering = contextlib.closing(serve_state(listen, lambda: engine)) if listen else contextlib.nullcontext()
+    state_file = StateFile(state_folder(config.pipeline, config.kafka.bootstrap_servers, config.kafka.group_id))
+    with _signals(supervisor), answering, contextlib.closing(state_file):
         return supervisor.run()
 
 
@@ -172,7 +176,3 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _nothing() -> contextlib.AbstractContextManager[None]:
-    return contextlib.nullcontext()

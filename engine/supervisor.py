@@ -181,9 +181,9 @@ class Supervisor:
         parked = [slot for slot in self._slots.values() if slot.failed]
         for slot in parked:
             log.error("not landed", partition=str(slot.source), phase=slot.state.phase, why=slot.state.why)
+        self._orders.tick(self.partitions())  # the last word: leaving the group takes the partitions away
         self._membership.close()
         self._desk.close()
-        self._orders.tick(self.partitions())
         if self._stopping == signal.SIGINT:
             return Exit.INTERRUPTED
         if parked and self._orders.ends is not None:

@@ -1,6 +1,7 @@
 """Fixtures that every part's tests may ask for: a real Kafka, started once for a test process."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,21 @@ from streamlake.engine.errors import LocalError
 from streamlake.engine.local.artifacts import kafka_jars
 from streamlake.engine.local.java import find_java
 from streamlake.engine.local.kafka import LocalKafka
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Engines under test leave their last word in a folder of this session, not in the home of who runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """A shell starts what it puts in the background with SIGINT ignored, and children inherit that: tests send it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ ROOMS: Mapping[str, Room] = {
         may=("floor", "kafka"),
     ),
     "messages": Room(
-        ("engine.messages", "engine.state_json"),
+        ("engine.messages", "engine.state_json", "engine.state_file"),
         "What processes say to each other and to a reader of /status: plain data.",
         may=("floor",),
     ),

@@ -1,5 +1,6 @@
 """`streamlake produce`: send records from a file, a pipe or a generator, and say what became of each of them."""
 
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -65,6 +66,22 @@ class Wanted:
             raise UsageError("say where the records come from: one of --file PATH, --stdin and --generate orders")
 
 
+class Rate(click.FloatRange):
+    """A rate above nothing, with an end: `nan` and `inf` are numbers to Python and no rate to anybody."""
+
+    name = "rate"
+
+    def __init__(self) -> None:
+        super().__init__(0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, checked."""
+        rate = float(super().convert(value, param, ctx))
+        if not math.isfinite(rate):
+            self.fail(f"{value!r} is no number of records a second", param, ctx)
+        return rate
+
+
 @click.command("produce", short_help="Send records from a file, a pipe or a generator.")
 @pipeline_argument
 @set_option
@@ -76,7 +93,7 @@ class Wanted:
 @click.option("--broken", type=Ratio(), default="0", show_default=True, help="How many of them are broken, e.g. 0.4%.")
 @click.option("--tombstones", type=Ratio(), default="0", show_default=True, help="How many are tombstones, e.g. 0.1%.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which orders are generated.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Records a second. Default: as fast as it goes.")
+@click.option("--rate", type=Rate(), help="Records a second. Default: as fast as it goes.")
 @click.option("--key-field", help="JSON pointer to the value that becomes the record's key, e.g. /customer_id.")
 @click.option("--source", default="streamlake produce", show_default=True, help="The header streamlake.source.")
 @click.option("--schema", default="", help="The header streamlake.schema. Default: none; with --generate what it is.")

@@ -132,7 +132,7 @@ def _totals(proof: "Proof") -> str:
         kafka = proof.kafka
         line += (
             f"; compared with Kafka: {kafka.compared:,} offsets and {kafka.values:,} values, {kafka.expired:,} offsets "
-            f"are no longer kept, {kafka.vanished:,} were compacted away"
+            f"are no longer kept, {kafka.vanished:,} were compacted away, {kafka.pending:,} have not landed yet"
         )
     return line
 

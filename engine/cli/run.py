@@ -30,6 +30,7 @@ def command(pipeline: Path, overrides: tuple[str, ...], until_end: bool) -> None
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     import structlog  # noqa: PLC0415  (heavy; each child imports this module)
 
+    from streamlake.config.load import located  # noqa: PLC0415
     from streamlake.engine.assembly import run_pipeline  # noqa: PLC0415
     from streamlake.engine.cli.display import ProgressDisplay  # noqa: PLC0415
 
@@ -40,5 +41,5 @@ def command(pipeline: Path, overrides: tuple[str, ...], until_end: bool) -> None
             reload = partial(load, pipeline, overrides)
             code = run_pipeline(config, until_end=until_end, reload=reload, tick=display.show)
     except ConfigError as error:
-        raise ConfigError(*(f"{pipeline}: {problem}" for problem in error.problems)) from error
+        raise ConfigError(*located(error.problems, pipeline, overrides)) from error
     sys.exit(code)

@@ -18,6 +18,7 @@ from streamlake.engine.cli.common import (
 )
 from streamlake.engine.cli.parts import open_broker, open_ledger
 from streamlake.engine.operations.status import PartitionStatus, PipelineStatus, ask_engine, status
+from streamlake.engine.state_file import said_before, state_folder
 from streamlake.engine.state_json import state_to_json
 
 COLUMNS = ("partition", "next", "end", "lag", "landed", "refused", "skipped", "last commit", "state")
@@ -31,8 +32,9 @@ COLUMNS = ("partition", "next", "end", "lag", "landed", "refused", "skipped", "l
 def command(pipeline: Path, overrides: tuple[str, ...], *, as_json: bool) -> None:
     """Tell how far each partition of PIPELINE.yaml is: position, end, lag, last commit, counts; what is parked and why.
 
-    Works beside a running engine (which is asked at `metrics.listen`) and without one; without the broker it tells
-    what the ledger knows.
+    Works beside a running engine (which is asked at `metrics.listen`) and without one (what was parked is read from
+    what the last engine on this host left in ~/.local/state/streamlake); without the broker it tells what the ledger
+    knows.
     """
     config = load(pipeline, overrides)
     found = status_of(config)
@@ -48,8 +50,10 @@ def command(pipeline: Path, overrides: tuple[str, ...], *, as_json: bool) -> Non
 def status_of(config: PipelineConfig) -> PipelineStatus:
     """The status of a pipeline by its settings. Raises StorageError when the sink's storage does not answer."""
     engine = ask_engine(config.metrics.listen) if config.metrics.listen else None
-    broker = open_broker(config)
-    return status(open_ledger(config), config.pipeline, config.kafka.topic_names, config.kafka.group_id, broker, engine)
+    kafka = config.kafka
+    said = said_before(state_folder(config.pipeline, kafka.bootstrap_servers, kafka.group_id))
+    ledger, broker = open_ledger(config), open_broker(config)
+    return status(ledger, config.pipeline, kafka.topic_names, kafka.group_id, broker, engine, said)
 
 
 def status_json(found: PipelineStatus) -> dict[str, Any]:
@@ -85,7 +89,7 @@ def _remarks(found: PipelineStatus) -> list[str]:
     said = list(found.remarks)
     for one in found.partitions:
         if one.why:
-            said.append(f"{one.source} is {one.phase}: {one.why}")
+            said.append(f"{one.source} is {one.phase} since {one.since}: {one.why}")
         if one.gaps:
             said.append(f"{one.source}: {one.gaps:,} offsets were given up (gap entries in the ledger)")
         said += [f"{one.source}: {remark}" for remark in one.remarks]

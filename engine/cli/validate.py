@@ -34,6 +34,7 @@ def command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 def _checked(pipeline: Path, overrides: tuple[str, ...]) -> str:
     """A line on what was found. Raises ConfigError with the problems of all parts, not only of the first."""
+    from streamlake.config.load import located  # noqa: PLC0415  # heavy
     from streamlake.engine.kafka.settings import check_properties  # noqa: PLC0415  # heavy
     from streamlake.engine.worker_main import make_sink, make_validator  # noqa: PLC0415  # heavy
 
@@ -48,8 +49,8 @@ def _checked(pipeline: Path, overrides: tuple[str, ...]) -> str:
         try:
             check()
         except ConfigError as error:
-            problems += [f"{pipeline}: {problem}" for problem in error.problems]
+            problems += error.problems
     if problems:
-        raise ConfigError(*problems)
+        raise ConfigError(*located(problems, pipeline, overrides))
     topics = ", ".join(config.kafka.topic_names)
     return f"pipeline {config.pipeline} reads {topics}; validator {config.validator.type}; sink {config.sink.type}"

@@ -76,7 +76,7 @@ class ClusterAdmin(ClusterClient):
         names = sorted(set(topics))
         if not names:
             return {}
-        doing = f"asking for the topics {', '.join(names)}"
+        doing = f"asking for the topic{'s' * (len(names) > 1)} {', '.join(names)}"
         futures = self._ask(doing, lambda: self._client.describe_topics(TopicCollection(names), **self._bounded()))
         found: dict[str, TopicShape] = {}
         for name, description in self._known(doing, futures).items():

@@ -3,7 +3,7 @@
 The ledger alone can't tell a hole from a message that a client lost: both are the residual of a batch. The topic can.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -37,6 +37,15 @@ class KafkaProof:
             return PartitionComparison(self, source, None, OffsetRange(0, 0), compacted=False)
         compacted = not self.reader.keeps_all(source.topic)
         return PartitionComparison(self, source, topic_id, self.reader.kept(source), compacted)
+
+    def count_pending(self, topic: str, landed: Mapping[TopicPartition, int]) -> None:
+        """Count what the topic keeps past `landed`, each partition's next offset. Raises SourceError."""
+        if self.reader.topic_id(topic) is None:
+            return
+        for number in range(self.reader.partitions(topic)):
+            source = TopicPartition(topic, number)
+            kept = self.reader.kept(source)
+            self.totals.pending += max(0, kept.next - max(kept.first, landed.get(source, 0)))
 
 
 @dataclass(slots=True)

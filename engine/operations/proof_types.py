@@ -23,6 +23,7 @@ DefectKind = Literal[
     "stray",
     "ledger",
     "run",
+    "nothing",
 ]
 
 MEANINGS: Mapping[DefectKind, str] = {
@@ -38,6 +39,7 @@ MEANINGS: Mapping[DefectKind, str] = {
     "stray": "a file that no ledger entry names: readers see its rows, nobody committed them",
     "ledger": "a ledger entry is damaged, missing, or contradicts itself or its neighbour",
     "run": "a run file is damaged, or is not the one that the ledger was begun under",
+    "nothing": "there is nothing here to prove",
 }
 """Every kind of defect, as a sentence for a person."""
 
@@ -86,12 +88,16 @@ class ProofTotals:
 
 @dataclass(slots=True)
 class KafkaTotals:
-    """What `--kafka` compared, in offsets: `expired` ones are no longer kept, `vanished` ones were compacted away."""
+    """What `--kafka` compared, in offsets: `expired` ones are no longer kept, `vanished` ones were compacted away.
+
+    `pending` ones are in the topics and have not landed yet: they are no defect, and nothing is proven of them.
+    """
 
     compared: int = 0
     values: int = 0
     expired: int = 0
     vanished: int = 0
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)

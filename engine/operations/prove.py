@@ -10,7 +10,7 @@ Read in this order, so that it may run beside an engine that commits meanwhile:
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -75,6 +75,8 @@ def prove(
             ).prove()
             for identity, source in ledgers
         ]
+        if kafka is not None:
+            kafka.count_pending(topic, _landed(runs, proven))
         findings.add_all(_overlaps(proven))
         findings.add_all(_strays(ledger, topic, named, proven, findings, since=since is not None))
     return Proof(
@@ -97,7 +99,7 @@ def _runs(ledger: Ledger, findings: Findings) -> Sequence[RunIdentity]:
         return ()
     if not runs:
         message = "no run has landed anything here: is it the root (sink.root) that the engine writes to?"
-        findings.add(Defect("run", message))
+        findings.add(Defect("nothing", message))
     findings.totals.runs = len(runs)
     return runs
 
@@ -124,6 +126,14 @@ def _by_topic(
         for source in ledger.partitions(identity.run):
             found[source.topic].append((identity, source))
     return dict(sorted(found.items()))
+
+
+def _landed(runs: Sequence[RunIdentity], proven: Sequence[ProvenPartition]) -> Mapping[TopicPartition, int]:
+    """How far each partition has landed: the next offset, or where its run starts while it has no ledger."""
+    landed: dict[TopicPartition, int] = {}
+    for source, offset in chain(*(run.starts.items() for run in runs), ((one.source, one.next) for one in proven)):
+        landed[source] = max(offset, landed.get(source, 0))
+    return landed
 
 
 def _overlaps(proven: Sequence[ProvenPartition]) -> Iterator[Defect]:

@@ -14,6 +14,7 @@ from streamlake.engine.contracts import Ledger, TopicFacts
 from streamlake.engine.errors import LedgerDamagedError, StreamLakeError
 from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import EngineState, PartitionState
+from streamlake.engine.state_file import SaidBefore
 from streamlake.engine.state_json import state_from_json
 
 ANSWER_BYTES_MAX = 64 * 1024**2
@@ -34,7 +35,8 @@ class PartitionStatus:
     """One partition. Counts cover the newest run's whole ledger; None is what could not be learned.
 
     `next` is what the ledger says comes next (without a ledger: the run's start), `end` the broker's last stable
-    offset. `phase`, `why` and `pid` are the running engine's word. `remarks` are sentences that a person should read.
+    offset. `phase`, `since`, `why` and `pid` are the engine's word: of the one that answered, else what the last one on
+    this host wrote down. `remarks` are sentences that a person should read.
     """
 
     source: TopicPartition
@@ -51,6 +53,7 @@ class PartitionStatus:
     files: int = 0
     bytes: int = 0
     phase: str | None = None
+    since: str | None = None
     why: str = ""
     pid: int | None = None
     remarks: list[str] = field(default_factory=list)
@@ -72,11 +75,18 @@ class PipelineStatus:
 
 
 def status(
-    ledger: Ledger, pipeline: str, topics: Sequence[str], group_id: str, broker: Broker, engine: EngineState | None
+    ledger: Ledger,
+    pipeline: str,
+    topics: Sequence[str],
+    group_id: str,
+    broker: Broker,
+    engine: EngineState | None,
+    said: Sequence[SaidBefore] = (),
 ) -> PipelineStatus:
     """How far the pipeline is. Raises StorageError when the sink's storage does not answer, nothing else.
 
-    `engine` is what `ask_engine` got. Sums up every ledger entry: about 6,000 a second.
+    `engine` is what `ask_engine` got, `said` what `said_before` read: it counts where no engine answered. Sums up every
+    ledger entry: about 6,000 a second.
     """
     remarks: list[str] = []
     found: dict[TopicPartition, PartitionStatus] = {}
@@ -85,10 +95,15 @@ def status(
     if engine is not None and engine.pipeline != pipeline:
         remarks.append(f"the engine at metrics.listen runs {engine.pipeline}, not {pipeline}: it was not asked further")
         engine = None
-    for state in engine.partitions if engine is not None else ():
-        _take_state(found.setdefault(state.source, PartitionStatus(state.source)), state)
+    running = engine is not None or any(one.running for one in said)
+    if engine is not None:
+        for state in engine.partitions:
+            _take_state(found.setdefault(state.source, PartitionStatus(state.source)), state)
+    else:
+        for before in said:
+            _take_said(before, found, remarks)
     for one in found.values():
-        one.remarks += _disagreements(one, group_id, running=engine is not None)
+        one.remarks += _disagreements(one, group_id, running=running)
     return PipelineStatus(pipeline, [found[source] for source in sorted(found)], engine, remarks)
 
 
@@ -165,12 +180,24 @@ def _take_broker(
 
 
 def _take_state(one: PartitionStatus, state: PartitionState) -> None:
-    one.phase, one.why, one.pid = state.phase, state.why, state.pid
+    one.phase, one.since, one.why, one.pid = state.phase, state.since, state.why, state.pid
     # Asked one after the other: what the engine has committed since the ledger was read counts, too.
     if state.next is not None:
         one.next = max(state.next, one.next or 0)
     if one.end is None:
         one.end = state.end
+
+
+def _take_said(before: SaidBefore, found: dict[TopicPartition, PartitionStatus], remarks: list[str]) -> None:
+    """What an engine of this host wrote down: which partitions are in trouble, and whether it still runs."""
+    who = f"the engine with pid {before.state.pid} on {before.state.host}"
+    for state in before.state.partitions:
+        one = found.setdefault(state.source, PartitionStatus(state.source))
+        one.phase, one.since, one.why, one.pid = state.phase, state.since, state.why, None
+    if before.running:
+        remarks.append(f"{who} runs, since {before.state.started_at}")
+    elif before.state.partitions:
+        remarks.append(f"{who} has ended; what is parked is its word, the next one tries again")
 
 
 def _disagreements(one: PartitionStatus, group_id: str, *, running: bool) -> list[str]:

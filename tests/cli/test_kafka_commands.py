@@ -146,6 +146,8 @@ def test_records_that_can_not_be_delivered_end_in_1_with_their_number(pipeline: 
         (["--generate", "orders", "--broken", "120%"], 2, "must be a ratio from 0 to 1"),
         (["--generate", "clicks"], 2, "'clicks' is not"),
         (["--rate", "0", "--stdin"], 2, "--rate"),
+        (["--rate", "nan", "--stdin"], 2, "'nan' is no number of records a second"),
+        (["--rate", "inf", "--stdin"], 2, "'inf' is no number of records a second"),
         (["--stdin", "--set", "kafka.bootstrap_servers=127.0.0.1:1"], 1, "no answer from 127.0.0.1:1"),
     ],
 )

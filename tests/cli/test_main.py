@@ -161,6 +161,22 @@ def test_validate_finds_the_problems_of_every_part(valid: Path) -> None:
     assert any('No such configuration property: "fetch.wiat.max.ms"' in line for line in lines)
 
 
+@pytest.mark.parametrize("command", ["validate", "run"])
+def test_what_a_plugin_finds_in_its_options_has_its_line(valid: Path, command: str) -> None:
+    sink = "sink: {type: file, root: lake}\n"
+    text = valid.read_text()
+    line = 2 + text.splitlines().index(sink.strip())
+    block = "sink:\n  partition_bye: none\n  columns: envelop\n  type: file\n  root: lake\n"
+    valid.write_text(text.replace(sink, block))
+    found = streamlake(command, str(valid), "--set", "sink.format=parket")
+    assert found.returncode == 78
+    assert [problem.removeprefix("streamlake: ") for problem in found.stderr.splitlines()] == [
+        f"{valid}:{line}:3: sink.partition_bye: the file sink has no such option; did you mean partition_by?",
+        f"{valid}:{line + 1}:3: sink.columns: 'envelop' is not known; did you mean envelope?",
+        "--set sink.format: 'parket' is not known; did you mean parquet?",
+    ]
+
+
 def test_validate_tells_programs_in_json(valid: Path) -> None:
     found = streamlake("validate", str(valid), "--json", "--set", "batch.rows_max=0")
     assert found.returncode == 78

@@ -53,6 +53,24 @@ def test_what_landed_is_compared_with_the_topic(pipeline: str) -> None:
     assert "compared with Kafka: 10 offsets and 5 values, 0 offsets are no longer kept" in done.stdout
 
 
+def test_what_has_not_landed_yet_is_counted(pipeline: str, topic: str, kafka: SharedKafka) -> None:
+    landed(pipeline)
+    assert document("prove", pipeline, "--kafka")["kafka"]["pending"] == 0
+    fill(kafka.bootstrap_servers, topic, [GOOD] * 5)
+    done = streamlake("prove", pipeline, "--kafka")
+    assert done.returncode == 0
+    assert "5 have not landed yet" in done.stdout
+
+
+def test_an_empty_root_is_not_proven_and_nothing_is_called_damaged(pipeline: str) -> None:
+    done = streamlake("prove", pipeline, "--kafka")
+    assert done.returncode == 1
+    assert "no run has landed anything here" in done.stdout
+    assert "there is nothing here to prove" in done.stdout
+    assert "10 have not landed yet" in done.stdout
+    assert "damaged" not in done.stdout
+
+
 def test_a_message_that_a_client_lost_shows_beside_the_topic_alone(pipeline: str, topic: str, tmp_path: Path) -> None:
     landed(pipeline)
     forget(Lake.open(tmp_path / "lake"), TopicPartition(topic, 0), offset=8)
@@ -141,6 +159,36 @@ def test_status_of_a_running_engine_is_its_own_word(tmp_path: Path, topic: str, 
             metrics = answer.read().decode()
         assert f'streamlake_records_total{{outcome="landed",partition="0",topic="{topic}"}} 9.0' in metrics
         engine.stop()
+
+
+def test_status_knows_what_is_parked_and_why_beside_an_engine_that_does_not_listen_and_after_its_end(
+    tmp_path: Path, topic: str, kafka: SharedKafka
+) -> None:
+    dead = {"topic": {"name": f"{topic}.nowhere"}}
+    workers = {"restarts_max": 0}
+    pipeline = pipeline_yaml(tmp_path, kafka.bootstrap_servers, topic, dead_letters=dead, workers=workers)
+    with Engine(pipeline) as engine:
+        engine.wait_for("parked")
+        told = parked(pipeline, "runs, since")
+        assert f"the dead-letter topic {topic}.nowhere does not exist" in told
+        engine.stop()
+    assert parked(pipeline, "has ended") == told
+    assert streamlake("status", str(pipeline)).stdout.count(f"{topic}/0 is parked since 20") == 1
+    make_topic(kafka.bootstrap_servers, exactly=f"{topic}.nowhere")
+    fill(kafka.bootstrap_servers, topic, [GOOD])
+    with Engine(pipeline) as engine:
+        engine.wait_for("committed")
+        engine.process.kill()
+        engine.process.wait(10)
+    assert document("status", str(pipeline))["partitions"][0]["phase"] is None
+
+
+def parked(pipeline: Path, engine_remark: str) -> str:
+    told = document("status", str(pipeline))
+    (one,) = told["partitions"]
+    assert (told["engine"], one["phase"], one["pid"]) == (None, "parked", None)
+    assert any(engine_remark in remark for remark in told["remarks"]), told["remarks"]
+    return str(one["why"])
 
 
 def free_port() -> int:

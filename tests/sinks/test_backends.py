@@ -219,6 +219,20 @@ def test_a_missing_root_reads_as_empty_and_is_made_by_the_first_write(backend: B
     backend.sync("_runs/live-1.json")
 
 
+@pytest.mark.parametrize("scheme", ["file"])  # a process's own memory is never read-only
+def test_a_read_only_root_is_read_and_every_write_to_it_is_refused_with_its_path(scheme: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "support.read_only", f"{scheme}://{tmp_path}/lake"]
+    done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["read"] == ["entry", "content"]
+    assert found["listed"] == [["0.json"], [STAGED], []]
+    for write, said in found["said"].items():
+        assert said is not None, f"{write} wrote"
+        assert f"{tmp_path}/lake/" in said, (write, said)
+        assert "Permission denied" in said, (write, said)
+
+
 def test_deleting_can_be_repeated_and_an_empty_folder_goes(backend: Backend) -> None:
     stage(backend, b"content")
     backend.remove_folder(STAGE)
