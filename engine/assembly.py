@@ -17,7 +17,6 @@ from streamlake.engine.backoff import RestartLimits
 from streamlake.engine.child import PRELOAD_FIRST, PRELOAD_LAST, Child
 from streamlake.engine.contracts import Sink
 from streamlake.engine.desk import Desk
-from streamlake.engine.endpoint import serve_state
 from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ConfigError, Exit, LedgerDamagedError
 from streamlake.engine.kafka.admin import ClusterAdmin
@@ -78,11 +77,18 @@ def run_pipeline(
         return _orders(_reloaded(config, reload), identity, sink, ends, show)
 
     supervisor = Supervisor(_orders(config, identity, sink, ends, show), membership, desk, take_over)
-    listen = config.metrics.listen
-    answering = contextlib.closing(serve_state(listen, lambda: engine)) if listen else contextlib.nullcontext()
     state_file = StateFile(state_folder(config.pipeline, config.kafka.bootstrap_servers, config.kafka.group_id))
-    with _signals(supervisor), answering, contextlib.closing(state_file):
+    with _signals(supervisor), _answering(config.metrics.listen, engine), contextlib.closing(state_file):
         return supervisor.run()
+
+
+def _answering(listen: str | None, engine: EngineState) -> contextlib.AbstractContextManager[object]:
+    """/metrics and /status, where the YAML asks for them."""
+    if listen is None:
+        return contextlib.nullcontext()
+    from streamlake.engine.endpoint import serve_state  # noqa: PLC0415  # 30 ms that nobody else pays for
+
+    return contextlib.closing(serve_state(listen, lambda: engine))
 
 
 class _Patience:

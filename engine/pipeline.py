@@ -15,6 +15,8 @@ next claim, which repeats 4 and 5 (`engine/recovery.py`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import lt
 
 from streamlake.engine.contracts import DeadLetterSender, PartitionSink
 from streamlake.engine.entries import Entry
@@ -86,7 +88,7 @@ def land(batch: Batch, expected: int, path: Path) -> Entry:
 def check_order(batch: Batch, expected: int) -> None:
     """Refuse a batch that does not go on exactly where the ledger ends, or whose offsets do not ascend."""
     offsets = batch.offsets
-    ascending = all(map(int.__lt__, offsets, offsets[1:]))
+    ascending = all(map(lt, offsets, islice(offsets, 1, None)))
     inside = not offsets or (batch.range.first <= offsets[0] and offsets[-1] < batch.range.next)
     if batch.range.first != expected or not ascending or not inside:
         raise SourceError(
