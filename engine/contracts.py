@@ -17,12 +17,13 @@ Beat = Callable[[], None]
 
 
 class Validator(Protocol):
-    """Decides for a whole batch at once. Made once per worker; called by one thread, batch after batch.
+    """Decides for many messages at once. Made once per worker; called by one thread, slice after slice.
 
-    `validate` sees no tombstones and nothing over the size limit (policies decide on those before). It may take as
-    long as it needs as long as the supervisor's `stuck_seconds` is not passed. It must be deterministic: after a
-    crash the same messages are validated again. An exception, a crash or a hang costs no data: the batch is
-    bisected and the one record that causes it is refused as `crash`.
+    A slice is a `Batch` of up to some thousand messages, part of what will land as one ledger entry. `validate` sees
+    no tombstones and nothing over the size limit (policies decide on those before). It may take as long as it needs
+    as long as the supervisor's `stuck_seconds` is not passed. It must be deterministic: after a crash the same
+    messages are validated again, cut into slices elsewhere. An exception, a crash or a hang costs no data: the slice
+    is bisected and the one record that causes it is refused as `crash`.
     """
 
     payload: PayloadKind
@@ -63,12 +64,13 @@ class BatchLimits:
 class Source(Protocol):
     """Reads one partition from one position onwards."""
 
-    def read(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Batch | None:
-        """The next batch once a limit is reached, or None when nothing came within about a second.
+    def slices(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Iterator[Batch]:
+        """The next batch, slice by slice, until a limit is reached; nothing when nothing came within about a second.
 
         `go_on` is called at least once a second while reading (it is the worker's heartbeat, too); when it answers
-        False the batch in hand is closed at once. Raises SourceError (an expired position, a truncated log, a lost
-        permission), never skips. Not promised: that offsets have no holes.
+        False the batch in hand is closed at once. What was yielded is not read again, so whoever stops taking slices
+        keeps the one in hand. Raises SourceError (an expired position, a truncated log, a lost permission), never
+        skips. Not promised: that offsets have no holes.
         """
 
     def close(self) -> None:
@@ -84,6 +86,29 @@ class TopicFacts:
     high: int
     group_offset: int | None
     asked_at: float  # monotonic seconds on this host, taken before the question was sent
+
+
+class BatchStage(Protocol):
+    """One batch on its way into the storage, slice by slice: invisible, and dropped if the `with` ends without `seal`.
+
+    Raises what `PartitionSink` raises.
+    """
+
+    def fits(self, part: Batch) -> int:
+        """How many of the first messages of `part` one ledger entry can take beside what was added; 0 when full.
+
+        Before anything was added at least one fits.
+        """
+
+    def add(self, part: Batch, verdict: Verdict, dead: Sequence[DeadLetter]) -> None:
+        """Write the accepted and the refused of a slice that begins where the one before ended."""
+
+    def seal(self) -> CommitRecord:
+        """Make all that was added durable, and verify it."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...
 
 
 class PartitionSink(Protocol):
@@ -103,11 +128,8 @@ class PartitionSink(Protocol):
     def skip_to(self, next_offset: int, reason: str) -> None:
         """Append a `gap` entry: the offsets up to `next_offset` are given up, with the reason."""
 
-    def fits(self, batch: Batch) -> int:
-        """How many of the first messages of `batch` one entry can take, at least one: the rest is another batch."""
-
-    def stage(self, batch: Batch, verdict: Verdict, dead: Sequence[DeadLetter]) -> CommitRecord:
-        """Write the accepted and the refused as invisible, durable, verified files."""
+    def stage(self) -> BatchStage:
+        """Begin a batch; the storage is not touched before the first slice."""
 
     def commit(self, record: CommitRecord) -> Entry:
         """Append the ledger entry: **the** commit point."""

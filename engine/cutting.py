@@ -1,6 +1,7 @@
-"""Cuts a batch where one ledger entry could not say all of it: too many holes, too many files."""
+"""Cuts a batch where one ledger entry could not say all of it: too many holes and skipped messages."""
 
-from collections.abc import Callable, Iterator
+from itertools import repeat
+from operator import is_not
 
 from streamlake.engine.records import Batch
 
@@ -8,25 +9,37 @@ RANGES_MAX = 10_000
 """Holes and skipped ranges in one entry: a half-compacted topic has one for each record."""
 
 
-def cuts(batch: Batch, fits: Callable[[Batch], int], ranges_max: int = RANGES_MAX) -> Iterator[Batch]:
-    """`batch` in one or more consecutive parts, each of which one entry can take."""
-    while True:
-        rows = min(fits(batch), _rows_within(batch, ranges_max))
-        if rows >= len(batch):
-            yield batch
-            return
-        part, batch = batch.cut(rows)
-        yield part
+class RangesLeft:
+    """How many ranges the entry of one batch can still take; counts from the batch's first slice on."""
+
+    def __init__(self, ranges_max: int = RANGES_MAX) -> None:
+        self._left = ranges_max
+        self._least = 1  # a batch takes one message, whatever it brings
+
+    def fits(self, part: Batch) -> int:
+        """How many of the first messages of `part` the entry can take beside what was taken; 0 when full."""
+        if _is_plain(part):
+            return len(part)
+        left, expected = self._left, part.range.first
+        for index, (offset, value) in enumerate(zip(part.offsets, part.values, strict=True)):
+            left -= (offset != expected) + (value is None)
+            expected = offset + 1
+            if left < 0:
+                return max(index, self._least)
+        return len(part)
+
+    def take(self, part: Batch) -> None:
+        """Count what `part` brings: never fewer ranges than the entry will have of it."""
+        self._least = 0
+        if not _is_plain(part):
+            self._left -= len(part.holes()) + sum(value is None for value in part.values)
 
 
-def _rows_within(batch: Batch, ranges_max: int) -> int:
-    """How many of the first messages have at most `ranges_max` holes and tombstones among them; at least one."""
-    if len(batch.offsets) == len(batch.range) and None not in batch.values:
-        return len(batch)
-    ranges, expected = 0, batch.range.first
-    for index, (offset, value) in enumerate(zip(batch.offsets, batch.values, strict=True)):
-        ranges += (offset != expected) + (value is None)
-        expected = offset + 1
-        if ranges > ranges_max:
-            return max(1, index)
-    return len(batch)
+def cut_to(rows: int, part: Batch) -> tuple[Batch, Batch | None]:
+    """The first `rows` messages of `part`, and the rest; None for no rest."""
+    return (part, None) if rows >= len(part) else part.cut(rows)
+
+
+def _is_plain(part: Batch) -> bool:
+    """Whether it has neither holes nor tombstones, as nearly all have; by identity: to compare bytes costs more."""
+    return len(part.offsets) == len(part.range) and all(map(is_not, part.values, repeat(None)))

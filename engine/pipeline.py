@@ -2,28 +2,30 @@
 
 | step | call | durable after it |
 |---|---|---|
-| 1 | decide: policies, validator, breaker | nothing |
-| 2 | stage | invisible files |
+| 1 | decide, slice by slice: policies, validator, breaker | nothing |
+| 2 | stage, slice by slice, and seal | invisible files |
 | 3 | **commit** | **the data and the dead letters, once** |
 | 4 | publish | visible under the final names |
 | 5 | send the dead letters | their copies in the dead-letter topic, at least once |
 | 6 | report | (the supervisor commits the group's offset, a courtesy) |
 
-A death before 3 leaves nothing but staged files, which the next claim collects. A death after 3 is finished by the
-next claim, which repeats 4 and 5 (`engine/recovery.py`).
+A slice is what one read brought, some hundred messages: it is decided and encoded while the processor still has it in
+its cache, and only encoded rows wait for the rest of the batch. A death before 3 leaves nothing but staged files, which
+the next claim collects. A death after 3 is finished by the next claim, which repeats 4 and 5 (`engine/recovery.py`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import lt
 
 from streamlake.engine.contracts import DeadLetterSender, PartitionSink
+from streamlake.engine.cutting import RangesLeft, cut_to
 from streamlake.engine.entries import Entry
 from streamlake.engine.errors import SourceError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.letters import dead_letters_of
-from streamlake.engine.records import Batch, Refusal, Verdict
+from streamlake.engine.records import Batch, DeadLetter, Refusal, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Path:
 
     decide: Callable[[Batch], Verdict]
     look: Callable[[int, Sequence[Refusal]], None]
-    """The breaker: (messages in the batch, refusals); raises BreakerError before anything is staged."""
+    """The breaker: (messages, refusals); raises BreakerError before anything of these messages is staged."""
     sink: PartitionSink
     confirm_topic: Callable[[], None]
     """Returns when the broker, asked after this batch was read, still names the topic id of the ledger."""
@@ -41,22 +43,43 @@ class Path:
     now_ms: Callable[[], int]
 
 
-def land(batch: Batch, expected: int, path: Path) -> Entry:
-    """Land one batch that begins at the ledger's `next` (`expected`); the entry that now accounts for it.
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The entry that accounts for a batch, and what was read and belongs to the next one: begin that with it."""
+
+    entry: Entry
+    rest: Batch | None
+
+
+def land(slices: Iterable[Batch], expected: int, path: Path) -> Landed | None:
+    """Land one batch that begins at the ledger's `next` (`expected`), as it is read; None for no slices.
 
     Raises what the parts raise; whatever it is, the worker ends, and the next claim finds a state it can finish.
     """
-    check_order(batch, expected)
+    letters: list[DeadLetter] = []
+    with path.sink.stage() as stage:
+        next_offset, rest, ranges = expected, None, RangesLeft()
+        for read in slices:
+            check_order(read, next_offset)
+            part, rest = cut_to(min(stage.fits(read), ranges.fits(read)), read)
 
-    # 1. Decide. Nothing is durable; a death here costs the work only.
-    failpoint("before_validate")
-    verdict = path.decide(batch)
-    path.look(len(batch), verdict.refused)
-    letters = dead_letters_of(batch, verdict, path.now_ms())
+            # 1. Decide. Nothing is durable; a death here costs the work only.
+            failpoint("before_validate")
+            verdict = path.decide(part)
+            path.look(len(part), verdict.refused)
+            refused = dead_letters_of(part, verdict, path.now_ms())
 
-    # 2. Stage: durable, verified and invisible.
-    failpoint("before_stage")
-    record = path.sink.stage(batch, verdict, letters)
+            # 2. Stage: written and invisible; with the last slice durable and verified, too.
+            failpoint("before_stage")
+            stage.add(part, verdict, refused)
+            letters += refused
+            ranges.take(part)
+            next_offset = part.range.next
+            if rest is not None:
+                break
+        if next_offset == expected:
+            return None
+        record = stage.seal()
     failpoint("after_stage")
 
     # A topic that was deleted, made anew and refilled past our position is read on without an error: so the broker
@@ -82,17 +105,17 @@ def land(batch: Batch, expected: int, path: Path) -> Entry:
     # 6. Report how far we are.
     path.report(entry)
     failpoint("after_report")
-    return entry
+    return Landed(entry, rest)
 
 
-def check_order(batch: Batch, expected: int) -> None:
-    """Refuse a batch that does not go on exactly where the ledger ends, or whose offsets do not ascend."""
-    offsets = batch.offsets
+def check_order(part: Batch, expected: int) -> None:
+    """Refuse a slice that does not go on exactly where the one before ended, or whose offsets do not ascend."""
+    offsets = part.offsets
     ascending = all(map(lt, offsets, islice(offsets, 1, None)))
-    inside = not offsets or (batch.range.first <= offsets[0] and offsets[-1] < batch.range.next)
-    if batch.range.first != expected or not ascending or not inside:
+    inside = not offsets or (part.range.first <= offsets[0] and offsets[-1] < part.range.next)
+    if part.range.first != expected or not ascending or not inside:
         raise SourceError(
-            f"{batch.source}: the client delivered offsets out of order: a batch over {batch.range} with "
+            f"{part.source}: the client delivered offsets out of order: a batch over {part.range} with "
             f"{offsets[0] if offsets else 'no'}…{offsets[-1] if offsets else 'records'}, expected to begin at "
             f"{expected}. Nothing of it was landed; the worker starts again from the ledger."
         )

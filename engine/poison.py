@@ -45,13 +45,13 @@ class Isolation:
     beat: Beat
 
 
-def validate_isolated(batch: Batch, isolation: Isolation) -> Verdict:
-    """The verdict over `batch`, whatever its records do to the validator.
+def validate_isolated(batch: Batch, isolation: Isolation, deaths: list[str]) -> Verdict:
+    """The verdict over `batch`, a slice of the batch in hand, whatever its records do to the validator.
 
-    Raises BreakerError when more than DEATHS_MAX records each kill it: then it is the validator that is broken; and
-    ValidatorError when it can't be made, or when its answers are none.
+    `deaths` are those in earlier slices; those of single records are added. Raises BreakerError when more than
+    DEATHS_MAX records each kill it: then it is the validator that is broken; and ValidatorError when it can't be made,
+    or when its answers are none.
     """
-    deaths: list[str] = []
 
     def validate(part: Batch) -> Verdict | str:
         isolation.beat()
@@ -60,9 +60,9 @@ def validate_isolated(batch: Batch, isolation: Isolation) -> Verdict:
             deaths.append(outcome)
             if len(deaths) > DEATHS_MAX * TRIES_ALONE:
                 raise BreakerError(
-                    f"{batch.source}: the validator dies of more than {DEATHS_MAX} records between offsets "
-                    f"{batch.range.first} and {batch.range.next}, last: {outcome}. Nothing of them was landed or "
-                    "refused. Mend the validator, then send SIGHUP or restart."
+                    f"{batch.source}: the validator dies of more than {DEATHS_MAX} records in one batch, up to offset "
+                    f"{batch.range.next}, last: {outcome}. Nothing of the batch was landed or refused. "
+                    "Mend the validator, then send SIGHUP or restart."
                 )
         return outcome
 

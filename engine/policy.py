@@ -3,6 +3,8 @@
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
+from operator import is_
 from typing import Literal, cast
 
 from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict
@@ -49,7 +51,7 @@ def _special(batch: Batch, policies: Policies) -> list[int]:
     limit = policies.record_bytes_max
     try:
         largest = max(map(len, cast("Sequence[bytes]", batch.values)), default=0)
-        if largest <= limit and UNREADABLE_HEADERS not in batch.headers:
+        if largest <= limit and not any(map(is_, batch.headers, repeat(UNREADABLE_HEADERS))):
             return []
     except TypeError:  # a tombstone has no length
         pass

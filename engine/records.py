@@ -81,9 +81,23 @@ def ranges_of(offsets: Iterable[int]) -> tuple[OffsetRange, ...]:
     return tuple(ranges)
 
 
+def joined_ranges(ranges: Iterable[OffsetRange]) -> tuple[OffsetRange, ...]:
+    """Ascending ranges as the fewest: those that touch become one."""
+    joined: list[OffsetRange] = []
+    for one in ranges:
+        if joined and joined[-1].next == one.first:
+            joined[-1] = OffsetRange(joined[-1].first, one.next)
+        else:
+            joined.append(one)
+    return tuple(joined)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Consecutive messages of one partition, column by column; all columns have one entry per message.
+
+    What lands as one ledger entry is read, decided and staged slice by slice, while a slice is still in the
+    processor's cache. Each slice is one of these: whoever takes a `Batch` never knows whether it is a whole one.
 
     `range` covers every message and may have holes (control records, compaction); `range.next` and `leader_epoch`
     are the consumer's position after the last message, and belong together. A value of None is a tombstone,

@@ -2,11 +2,10 @@
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from streamlake.engine.contracts import BatchLimits, PartitionSink, Source
-from streamlake.engine.cutting import cuts
 from streamlake.engine.entries import Entry
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.failpoints import failpoint
@@ -22,8 +21,8 @@ class Parts:
     """What a worker is put together from (`engine/assembly.py` does it).
 
     `open_source` reads from `(next, leader_epoch)` on. `until` ends a bounded run: the first offset not to read.
-    `suspect` is told that the workers before this one died without getting anything done. `own_process` is False
-    for a worker that is a thread (memory://): it leaves the process's garbage collector alone.
+    `suspect` is told before each batch whether the workers before this one died without getting anything done.
+    `own_process` is False for a worker that is a thread (memory://): it leaves the process's garbage collector alone.
     """
 
     recovery: Recovery
@@ -37,6 +36,9 @@ class Parts:
 
 CLAIMS_BEFORE_SUSPICION = 2
 """With our own the third claim in a row: by then a record, not an accident, is the likely cause."""
+
+
+SLICES_A_COLLECTION = 16
 
 
 class Worker:
@@ -61,21 +63,14 @@ class Worker:
             gc.collect()
             gc.freeze()
             gc.disable()
+        rest: Batch | None = None
         while not self._finished(position):
-            batch = self._read(source)
-            if batch is not None:
-                position = self._land(batch, position)
-                batch = None
-                if self._parts.own_process:
-                    gc.collect()
+            landed = land(self._slices(source, rest), position, self._path)
+            if landed is not None:
+                position, rest = landed.entry.next, landed.rest
+                self._parts.suspect(False)
+                self._collect_garbage()
         self._close(source)
-
-    def _land(self, batch: Batch, position: int) -> int:
-        """Land a batch, in parts where one ledger entry could not take it; the next offset."""
-        for part in cuts(batch, self._parts.recovery.sink.fits):
-            position = land(part, position, self._path).next
-            self._parts.suspect(False)
-        return position
 
     def _finished(self, position: int) -> bool:
         self._link.beat()
@@ -85,10 +80,20 @@ class Worker:
         self._link.beat()
         return not self._link.draining
 
-    def _read(self, source: Source) -> Batch | None:
-        batch = source.read(self._parts.limits, self._go_on)
-        self._read_at = time.monotonic()
-        return batch
+    def _slices(self, source: Source, rest: Batch | None) -> Iterator[Batch]:
+        """The next batch: what the last entry could not take of a slice, and then what comes."""
+        if rest is not None:
+            yield rest
+        for number, part in enumerate(source.slices(self._parts.limits, self._go_on), 1):
+            self._read_at = time.monotonic()
+            yield part
+            if number % SLICES_A_COLLECTION == 0:
+                self._collect_garbage()
+
+    def _collect_garbage(self) -> None:
+        """Nobody else does: a validator that keeps its exceptions would keep every payload that it has seen."""
+        if self._parts.own_process:
+            gc.collect()
 
     def _confirm_topic(self) -> None:
         """Stop when the topic is not the one the ledger knows, by an answer younger than the last poll."""

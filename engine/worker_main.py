@@ -157,10 +157,12 @@ class Decider:
         seconds = min(ISOLATED_SECONDS_MAX, config.workers.stuck_seconds)
         self._isolation = Isolation(partial(make_validator, config), seconds, ISOLATED_MEMORY_BYTES_MAX, beat)
         self._suspected = False
+        self._deaths: list[str] = []  # of the validator, in the batch in hand
 
     def suspect(self, suspected: bool) -> None:
-        """Whether the next batch is validated in disposable children."""
+        """Begin a batch; whether its slices are validated in disposable children."""
         self._suspected = suspected
+        self._deaths.clear()
 
     def decide(self, batch: Batch) -> Verdict:
         """The verdict over the whole batch."""
@@ -174,7 +176,7 @@ class Decider:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may raise anything: the batch is bisected)
                 log.warning("validator failed, bisecting", partition=str(batch.source), why=str(error))
-        return validate_isolated(batch, self._isolation)
+        return validate_isolated(batch, self._isolation, self._deaths)
 
 
 def _dead_letters(job: Job, link: Link) -> DeadLetterSender:

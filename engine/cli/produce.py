@@ -133,8 +133,9 @@ def _generated(wanted: Wanted, config: "PipelineConfig") -> Iterator[Sequence[Ke
     key_of = KeyField(wanted.key_field) if wanted.key_field else None
     too_large = config.policies.record_bytes_max
     batches = orders(wanted.records, wanted.broken, wanted.tombstones, seed=wanted.seed, oversize_bytes=too_large)
-    for batch in batches:
-        yield batch if key_of is None else [(key_of(value or b""), value) for _, value in batch]
+    if key_of is None:
+        return batches
+    return ([(key_of(value or b""), value) for _, value in batch] for batch in batches)
 
 
 def _only_topic(config: "PipelineConfig") -> str:

@@ -6,7 +6,8 @@ error instead of a jump.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
@@ -20,7 +21,9 @@ from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 POLL_SECONDS = 0.5  # how long one call may block: bounds the time between two heartbeats
 IDLE_SECONDS = 1.0
 GATHER_SECONDS = 0.01
-MESSAGES_MAX = 1000  # per call; many more take memory and miss the processor's cache
+SLICE_ROWS_MAX = 1000  # also per call; many more take memory and miss the processor's cache
+SLICE_BYTES_MAX = 2 * 2**20
+SLICE_SECONDS_MAX = 0.25  # few messages a second are gathered: each slice has a price of its own
 MESSAGES_FIRST = 500  # until the size of this topic's messages is known
 
 NO_EPOCH = -1
@@ -44,22 +47,26 @@ class KafkaSource:
         self._consumer: Consumer = make_client(Consumer, properties)
         self._consumer.assign([with_position(source, next_offset, leader_epoch)])
 
-    def read(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Batch | None:
-        """See `contracts.Source`. The memory it takes is about `limits.bytes_max` and the client's own queue."""
-        columns, began = Columns(), time.monotonic()
-        while True:
-            chunk = self._consume(limits, columns.bytes, len(columns), began)
-            if chunk and not columns:
-                began = time.monotonic()
-            columns.add(self._wanted(chunk))
-            wanted = go_on()
-            position, epoch = self._position()
-            idle = not columns and time.monotonic() - began > IDLE_SECONDS
-            full = len(columns) >= limits.rows_max or columns.bytes >= limits.bytes_max
-            old = position > self._next and time.monotonic() - began >= limits.seconds_max
-            ended = self._until is not None and position >= self._until
-            if full or old or ended or idle or not wanted:
-                return self._batch(columns, position, epoch)
+    def slices(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Iterator[Batch]:
+        """See `contracts.Source`. The memory it takes is that of one slice and of the client's own queue."""
+        taken, began = Taken(self._next), time.monotonic()
+        while not taken.over:
+            columns, since = Columns(), time.monotonic()
+            while True:
+                chunk = self._consume(limits, taken.bytes + columns.bytes, taken.rows + len(columns), began)
+                if chunk and not taken.rows and not columns:
+                    began = since = time.monotonic()
+                columns.add(self._wanted(chunk))
+                wanted = go_on()
+                position, epoch = self._position()
+                now = time.monotonic()
+                taken.over = not wanted or taken.closes(columns, position, now - began, limits, self._until)
+                if taken.over or _is_a_slice(columns, now - since):
+                    break
+            taken.rows, taken.bytes = taken.rows + len(columns), taken.bytes + columns.bytes
+            part = self._slice(columns, position, epoch)
+            if part is not None:
+                yield part
 
     def close(self) -> None:
         """Leave the broker; nothing is committed by this client."""
@@ -71,8 +78,9 @@ class KafkaSource:
         A call that waits long for many could return any number of giants. So it waits long for one only, and takes
         what is there and what comes within GATHER_SECONDS: past the limit it goes by the client's queue at most.
         """
-        count = int((limits.bytes_max - size) / self._bytes_mean) + 1 if self._bytes_mean else MESSAGES_FIRST
-        count = max(1, min(count, limits.rows_max - rows, MESSAGES_MAX))
+        size_max = min(limits.bytes_max - size, SLICE_BYTES_MAX)
+        count = int(size_max / self._bytes_mean) + 1 if self._bytes_mean else MESSAGES_FIRST
+        count = max(1, min(count, limits.rows_max - rows, SLICE_ROWS_MAX))
         left = limits.seconds_max - (time.monotonic() - began) if rows else IDLE_SECONDS
         try:
             chunk = self._consumer.consume(count, timeout=GATHER_SECONDS) if rows else []
@@ -103,7 +111,7 @@ class KafkaSource:
             self._last_epoch = chunk[-1].leader_epoch()
         return chunk
 
-    def _batch(self, columns: Columns, position: int, epoch: int | None) -> Batch | None:
+    def _slice(self, columns: Columns, position: int, epoch: int | None) -> Batch | None:
         if self._until is not None and position > self._until:
             position, epoch = self._until, self._last_epoch
         if position == self._next:
@@ -124,3 +132,27 @@ class KafkaSource:
                 f"{error.str()}. `streamlake prove --kafka` shows what differs."
             )
         return explain(error, f"reading {where}", self._servers)
+
+
+@dataclass
+class Taken:
+    """How much of a batch was read; `first` is where it began, `over` becomes true with its last slice."""
+
+    first: int
+    rows: int = 0
+    bytes: int = 0
+    over: bool = False
+
+    def closes(self, columns: Columns, position: int, seconds: float, limits: BatchLimits, until: int | None) -> bool:
+        """Whether the batch ends with what is in `columns`: a limit, an end, or nothing for a while."""
+        rows = self.rows + len(columns)
+        full = rows >= limits.rows_max or self.bytes + columns.bytes >= limits.bytes_max
+        old = position > self.first and seconds >= limits.seconds_max
+        ended = until is not None and position >= until
+        return full or old or ended or (not rows and seconds > IDLE_SECONDS)
+
+
+def _is_a_slice(columns: Columns, seconds: float) -> bool:
+    """Whether what was gathered is worth to be worked on."""
+    many = len(columns) >= SLICE_ROWS_MAX or columns.bytes >= SLICE_BYTES_MAX
+    return many or (len(columns) > 0 and seconds >= SLICE_SECONDS_MAX)

@@ -3,6 +3,8 @@
 from bisect import bisect_left
 from collections.abc import Iterator
 
+import pyarrow as pa
+
 from streamlake.engine.errors import UsageError
 from streamlake.engine.local.broken import BREAKERS, BROKEN_KINDS, ONE_MIB
 from streamlake.engine.local.order_table import ROWS_A_BATCH, order_table
@@ -23,6 +25,8 @@ def orders(
 ) -> Iterator[list[GeneratedRecord]]:
     """Yields `records` records in lists of at most 10,000: about 240 bytes each, millions a second.
 
+    TPC-H's orders are made before this returns, where they are not kept from before (`order_table`).
+
     `round(records * broken_ratio)` of them are broken, the kinds of `BROKEN_KINDS` in turn; as many by
     `tombstone_ratio` are tombstones; both spread evenly over the good ones, in whose place they stand. A too large one
     is a little over `oversize_bytes`. More than TPC-H's 1,500,000 orders are had by starting over, so that keys and
@@ -32,7 +36,12 @@ def orders(
     broken, tombstones = _special_counts(records, broken_ratio, tombstone_ratio)
     table = order_table(records)
     specials = _Specials(records, broken, tombstones, oversize_bytes)
-    row = seed * 7919 % table.num_rows  # a prime: neighbouring seeds start far from each other
+    first = seed * 7919 % table.num_rows  # a prime: neighbouring seeds start far from each other
+    return _batches(table, first, records, specials)
+
+
+def _batches(table: pa.Table, row: int, records: int, specials: "_Specials") -> Iterator[list[GeneratedRecord]]:
+    """From `row` on, over and over again, the special ones put in."""
     done = 0
     while done < records:
         count = min(ROWS_A_BATCH, records - done, table.num_rows - row)

@@ -1,4 +1,4 @@
-"""A batch that one entry can't describe is cut into parts that tile it."""
+"""A batch ends where one entry can't describe more of it, and the parts tile what was read."""
 
 import itertools
 
@@ -6,28 +6,55 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.batches import batch_of
 
-from streamlake.engine.cutting import cuts
+from streamlake.engine.cutting import RangesLeft, cut_to
+from streamlake.engine.records import Batch
 
 OFFSETS = st.sets(st.integers(5, 80), min_size=1).map(sorted)
 
 
-@given(OFFSETS, st.integers(0, 9), st.integers(1, 7), st.integers(1, 4))
-def test_the_parts_tile_the_batch_and_each_is_within_the_limits(
-    offsets: list[int], trailing: int, fits: int, ranges_max: int
+def batches(slices: list[Batch], ranges_max: int) -> list[list[Batch]]:
+    """Each batch's slices, as `land` takes them."""
+    found: list[list[Batch]] = []
+    while slices:
+        left, parts = RangesLeft(ranges_max), list[Batch]()
+        rest: Batch | None = None
+        while slices and rest is None:
+            part, rest = cut_to(left.fits(slices[0]), slices.pop(0))
+            left.take(part)
+            parts.append(part)
+        slices = slices if rest is None else [rest, *slices]
+        found.append(parts)
+    return found
+
+
+@given(OFFSETS, st.integers(0, 9), st.integers(1, 4), st.integers(1, 40))
+def test_the_parts_tile_what_was_read_and_each_batch_is_within_the_limit(
+    offsets: list[int], trailing: int, ranges_max: int, slice_rows: int
 ) -> None:
     values = [b"x" if offset % 3 else None for offset in offsets]
-    batch = batch_of(values, 5, offsets=offsets, following=offsets[-1] + 1 + trailing)
-    parts = list(cuts(batch, lambda _: fits, ranges_max))
+    whole = batch_of(values, 5, offsets=offsets, following=offsets[-1] + 1 + trailing)
+    slices: list[Batch] = []
+    left: Batch | None = whole
+    while left is not None:
+        part, left = cut_to(slice_rows, left)
+        slices.append(part)
+    cut = batches(slices, ranges_max)
+    parts = [part for batch in cut for part in batch]
     assert [offset for part in parts for offset in part.offsets] == offsets
     assert [value for part in parts for value in part.values] == values
-    assert (parts[0].range.first, parts[-1].range.next) == (batch.range.first, batch.range.next)
+    assert (parts[0].range.first, parts[-1].range.next) == (whole.range.first, whole.range.next)
     assert all(left.range.next == right.range.first for left, right in itertools.pairwise(parts))
-    assert all(len(part) <= fits for part in parts)
-    for part in parts:
+    for batch in cut:
+        ranges = sum(len(part.holes()) + part.values.count(None) for part in batch)
+        rows = sum(map(len, batch))
+        assert rows > 0, "each batch gets on by a message at least"
         # One message may bring two, and the trailing hole of a part is not known before its end.
-        assert len(part) == 1 or len(part.holes()) + part.values.count(None) <= ranges_max + 2
+        assert rows == 1 or ranges <= ranges_max + 2
 
 
-def test_a_batch_that_fits_is_not_touched() -> None:
-    batch = batch_of([b"a", b"b"])
-    assert list(cuts(batch, len)) == [batch]
+def test_what_has_neither_holes_nor_tombstones_always_fits() -> None:
+    plain = batch_of([b"a", b"b"])
+    left = RangesLeft(1)
+    for _ in range(3):
+        assert cut_to(left.fits(plain), plain) == (plain, None)
+        left.take(plain)

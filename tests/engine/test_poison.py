@@ -25,7 +25,7 @@ ISOLATION = Isolation(make, seconds_max=1.5, memory_bytes_max=1 << 30, beat=lamb
     ],
 )
 def test_the_record_that_fails_alone_is_refused_as_crash_and_no_other(poison: bytes, said: str) -> None:
-    verdict = validate_isolated(batch_of([b"a", b"skip", poison, b"b", b"c"]), ISOLATION)
+    verdict = validate_isolated(batch_of([b"a", b"skip", poison, b"b", b"c"]), ISOLATION, [])
     (refusal,) = verdict.refused
     assert (refusal.index, refusal.reason) == (2, "crash")
     assert said in refusal.message
@@ -33,7 +33,7 @@ def test_the_record_that_fails_alone_is_refused_as_crash_and_no_other(poison: by
 
 
 def test_several_poisons_are_each_found() -> None:
-    verdict = validate_isolated(batch_of([b"exit", b"a", b"skip", b"raise", b"exit"]), ISOLATION)
+    verdict = validate_isolated(batch_of([b"exit", b"a", b"skip", b"raise", b"exit"]), ISOLATION, [])
     assert [refusal.index for refusal in verdict.refused] == [0, 3, 4]
     assert list(verdict.skipped) == [2]
 
@@ -41,19 +41,28 @@ def test_several_poisons_are_each_found() -> None:
 def test_a_child_killed_from_outside_costs_a_repetition_and_no_record(tmp_path: Path) -> None:
     mark = tmp_path / "killed"
     isolation = Isolation(KilledOnce(mark), 30, 1 << 30, lambda: None)  # type: ignore[arg-type]
-    assert list(validate_isolated(batch_of([b"a"]), isolation).refused) == []
+    assert list(validate_isolated(batch_of([b"a"]), isolation, []).refused) == []
     assert mark.exists()
 
 
 def test_a_validator_that_raises_on_every_record_is_bisected_within_one_child() -> None:
     beats: list[None] = []
     isolation = Isolation(make, 30, 1 << 30, lambda: beats.append(None))  # type: ignore[arg-type]
-    verdict = validate_isolated(batch_of([b"raise"] * 500), isolation)
+    verdict = validate_isolated(batch_of([b"raise"] * 500), isolation, [])
     assert [refusal.index for refusal in verdict.refused] == list(range(500))
     assert len(beats) < 20, "one beat before a child, two a second while it works"
 
 
 def test_a_validator_that_dies_of_too_many_records_parks_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(poison, "DEATHS_MAX", 2)
-    with pytest.raises(BreakerError, match="dies of more than 2 records between offsets 0 and 9"):
-        validate_isolated(batch_of([b"exit"] * 9), ISOLATION)
+    with pytest.raises(BreakerError, match="dies of more than 2 records in one batch, up to offset 9"):
+        validate_isolated(batch_of([b"exit"] * 9), ISOLATION, [])
+
+
+def test_deaths_are_counted_over_all_slices_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poison, "DEATHS_MAX", 2)
+    deaths: list[str] = []
+    for _ in range(2):
+        validate_isolated(batch_of([b"exit", b"a"]), ISOLATION, deaths)
+    with pytest.raises(BreakerError, match="dies of more than 2 records in one batch"):
+        validate_isolated(batch_of([b"exit", b"a"]), ISOLATION, deaths)

@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "zombie: its collected staged file is a storage error",
         f"{FROZEN}[after_stage_write+2-classic]",
-        PARTITION,
+        "plugins/sinks/file/batch.py",
         "            self._refuse_if_fenced()\n            raise\n",
         "            raise\n",
     ),

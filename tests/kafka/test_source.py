@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -29,12 +31,22 @@ def open_source(
     return KafkaSource(TopicPartition(topic, 0), reader_properties(settings, "tests"), first, epoch, until)
 
 
-def read(source: KafkaSource, limits: BatchLimits = WIDE) -> Batch:
+def read(source: KafkaSource, limits: BatchLimits = WIDE, go_on: Callable[[], bool] = lambda: True) -> Batch:
+    """The next batch, its slices put together again."""
     for _ in range(30):
-        batch = source.read(limits, lambda: True)
-        if batch is not None:
-            return batch
+        slices = list(source.slices(limits, go_on))
+        assert all(before.range.next == after.range.first for before, after in pairwise(slices)), "slices tile"
+        if slices:
+            return joined(slices)
     raise AssertionError("nothing came within 30 seconds")
+
+
+def joined(slices: Sequence[Batch]) -> Batch:
+    """One batch over the offsets of all."""
+    names = ("offsets", "timestamps_ms", "timestamp_types", "keys", "values", "headers")
+    columns = {name: [one for part in slices for one in getattr(part, name)] for name in names}
+    last = slices[-1]
+    return Batch(last.source, OffsetRange(slices[0].range.first, last.range.next), last.leader_epoch, **columns)
 
 
 def test_markers_at_the_start_middle_and_end_are_holes_and_the_position_lies_behind_them(kafka: SharedKafka) -> None:
@@ -130,7 +142,6 @@ def test_a_drain_closes_the_batch_in_hand_at_once(kafka: SharedKafka) -> None:
     fill(kafka.bootstrap_servers, topic, [b"a", b"b"])
     source = open_source(kafka.bootstrap_servers, topic)
     rounds = iter(range(1000))
-    batch = source.read(BatchLimits(100, 1 << 20, 3600), lambda: next(rounds) < 10)
+    batch = read(source, BatchLimits(100, 1 << 20, 3600), lambda: next(rounds) < 10)
     source.close()
-    assert batch is not None
     assert list(batch.values) == [b"a", b"b"]

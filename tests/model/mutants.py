@@ -88,8 +88,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "letters sent before the commit",
         "streamlake.engine.pipeline",
-        "    record = path.sink.stage(batch, verdict, letters)\n",
-        "    record = path.sink.stage(batch, verdict, letters); path.dead_letters.send(letters)\n",
+        "        record = stage.seal()\n",
+        "        record = stage.seal(); path.dead_letters.send(letters)\n",
     ),
     Mutant(
         "recovery does not send the unsent letters",

@@ -1,7 +1,7 @@
 """What a partition holds, what the storage has of it, and the rules of the promise, held at every change."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -48,6 +48,11 @@ class Topic:
         nothing = [None] * count
         within = OffsetRange(first, following)
         return Batch(SOURCE, within, 0, offsets, [1_000] * count, [1] * count, nothing, values, nothing)
+
+    def slices(self, first: int, rows: int) -> Iterator[Batch]:
+        """The same, message by message and hole by hole."""
+        for offset in range(first, min(first + rows, self.end)):
+            yield self.read(offset, 1)
 
     def decide(self, batch: Batch) -> Verdict:
         """The verdict that never changes."""

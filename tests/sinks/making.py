@@ -85,9 +85,16 @@ def letter(of: Batch, index: int) -> DeadLetter:
 def staged(
     sink: FilePartitionSink, of: Batch, refused: Sequence[int] = (), skipped: Sequence[int] = ()
 ) -> CommitRecord:
-    """Stage a batch; `refused` and `skipped` are indices."""
+    """Stage a batch in one slice; `refused` and `skipped` are indices."""
     verdict = Verdict([Refusal(index, "invalid", "must be a number", "/amount") for index in refused], skipped)
-    return sink.stage(of, verdict, [letter(of, index) for index in refused])
+    return staged_as(sink, of, verdict)
+
+
+def staged_as(sink: FilePartitionSink, of: Batch, verdict: Verdict) -> CommitRecord:
+    """Stage a batch in one slice, with a verdict of the test's own."""
+    with sink.stage() as stage:
+        stage.add(of, verdict, [letter(of, refusal.index) for refusal in verdict.refused])
+        return stage.seal()
 
 
 def landed(sink: FilePartitionSink, of: Batch, refused: Sequence[int] = (), skipped: Sequence[int] = ()) -> Entry:

@@ -18,7 +18,7 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sinks.making import ORDERS, batch, claimed, files, job, landed, letter, options
+from sinks.making import ORDERS, batch, claimed, files, job, landed, letter, options, staged_as
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError, FileDamagedError
@@ -247,7 +247,7 @@ TYPED = pa.table(
 
 def test_typed_columns_stand_beside_the_records_own(tmp_path: Path) -> None:
     sink = claimed(tmp_path, start=41, columns="typed")
-    record = sink.stage(one(), Verdict(columns=TYPED), [])
+    record = staged_as(sink, one(), Verdict(columns=TYPED))
     sink.commit(record)
     sink.publish(record)
     table = pq.read_table(tmp_path / record.files[0].final, partitioning=None)
@@ -261,7 +261,7 @@ def test_typed_columns_stand_beside_the_records_own(tmp_path: Path) -> None:
 
 def test_typed_columns_in_jsonl_keep_every_digit(tmp_path: Path) -> None:
     sink = claimed(tmp_path, start=41, columns="typed", format="jsonl")
-    record = sink.stage(one(), Verdict(columns=TYPED), [])
+    record = staged_as(sink, one(), Verdict(columns=TYPED))
     lines = (tmp_path / record.files[0].staged).read_bytes().splitlines()
     assert lines[0].startswith(b'{"_partition":3,"_offset":41,"_timestamp":1700000000123,"_key":')
     assert b'"amount":12345678901234567890.10,' in lines[0]
@@ -277,7 +277,7 @@ def test_typed_columns_follow_their_rows_into_the_folders(tmp_path: Path, file_f
     sink = claimed(tmp_path, columns="typed", partition_by="record_date", format=file_format)
     days = [86_400_000 * day for day in (2, 1, 2, 1)]
     of = batch([b"{}"] * 4, timestamps_ms=days)
-    record = sink.stage(of, Verdict(columns=pa.table({"n": [0, 1, 2, 3]})), [])
+    record = staged_as(sink, of, Verdict(columns=pa.table({"n": [0, 1, 2, 3]})))
     ledger = read(tmp_path)
     offsets = [ledger.offsets(file) for file in record.files]
     assert [column and column.to_pylist() for column in offsets] == [[1, 3], [0, 2]]
@@ -287,7 +287,7 @@ def test_typed_columns_follow_their_rows_into_the_folders(tmp_path: Path, file_f
 def test_a_models_field_with_a_name_of_ours_is_refused(tmp_path: Path) -> None:
     sink = claimed(tmp_path, columns="typed")
     with pytest.raises(ConfigError, match="the model's _key, _offset is a name of StreamLake's own columns"):
-        sink.stage(batch([b"1"]), Verdict(columns=pa.table({"_offset": [1], "_key": [1]})), [])
+        staged_as(sink, batch([b"1"]), Verdict(columns=pa.table({"_offset": [1], "_key": [1]})))
 
 
 @pytest.mark.parametrize("chosen", EVERY_FORMAT, ids=lambda chosen: "-".join(chosen.values()))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sinks.making import NOW, ORDERS, batch, claimed, files, landed, staged
 
-from streamlake.engine.records import OffsetRange, TopicPartition
+from streamlake.engine.records import OffsetRange, TopicPartition, Verdict
 from streamlake.plugins.sinks.file import layout, partitioning
 from streamlake.plugins.sinks.file.partitioning import PartitionBy, groups_of, ingestion_folder
 from streamlake.plugins.sinks.file.reader import FileLedger
@@ -121,13 +121,28 @@ def test_one_entry_has_one_file_for_each_value_and_every_row_once(tmp_path: Path
 def test_a_batch_of_too_many_values_says_where_to_cut_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitioning, "FILES_MAX", 2)
     of = batch([b"1"] * 6, timestamps_ms=[0, DAY, 0, DAY, 2 * DAY, 0])
-    assert claimed(tmp_path / "a", partition_by="record_date").fits(of) == 4
-    assert claimed(tmp_path / "b", partition_by="ingestion_date").fits(of) == 6
-    assert claimed(tmp_path / "c", partition_by="record_date").fits(batch([b"1"] * 3, timestamps_ms=[0, DAY, 0])) == 3
+    assert claimed(tmp_path / "a", partition_by="record_date").stage().fits(of) == 4
+    assert claimed(tmp_path / "b", partition_by="ingestion_date").stage().fits(of) == 6
+    few = batch([b"1"] * 3, timestamps_ms=[0, DAY, 0])
+    assert claimed(tmp_path / "c", partition_by="record_date").stage().fits(few) == 3
     first, rest = of.cut(4)
     sink = claimed(tmp_path / "d", partition_by="record_date")
     assert [len(landed(sink, part).files) for part in (first, rest)] == [2, 2]
-    assert sink.fits(rest) == len(rest)
+    assert sink.stage().fits(rest) == len(rest)
+
+
+def test_the_slices_of_one_batch_share_its_files_and_their_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitioning, "FILES_MAX", 2)
+    with claimed(tmp_path, partition_by="record_date").stage() as stage:
+        stage.add(batch([b"1", b"2"], timestamps_ms=[0, DAY]), Verdict(), [])
+        assert stage.fits(batch([b"3"] * 3, 2, timestamps_ms=[DAY, 0, 2 * DAY])) == 2
+        assert stage.fits(batch([b"3"], 2, timestamps_ms=[2 * DAY])) == 0
+        stage.add(batch([b"3"], 2, timestamps_ms=[DAY]), Verdict(), [])
+        record = stage.seal()
+    assert [file.rows for file in record.files] == [1, 2]
+    assert record.range == OffsetRange(0, 3)
 
 
 def test_the_ledger_knows_partitions_heads_and_what_is_visible(tmp_path: Path) -> None:

@@ -125,7 +125,9 @@ class Landing:
         )
         self.next = batch.range.next
         self.batches.append(batch)
-        return self.end.stage(batch, verdict, dead_letters_of(batch, verdict, 1_700_000_000_000))
+        with self.end.stage() as stage:
+            stage.add(batch, verdict, dead_letters_of(batch, verdict, 1_700_000_000_000))
+            return stage.seal()
 
 
 def numbered_batch(source: TopicPartition, first: int, rows: int, delivered: Sequence[int]) -> Batch:

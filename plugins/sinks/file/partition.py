@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 
 from streamlake.engine.contracts import PartitionJob
 from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered
-from streamlake.engine.errors import FencedError, StorageError
+from streamlake.engine.errors import FencedError
 from streamlake.engine.failpoints import failpoint
-from streamlake.engine.records import Batch, DeadLetter, OffsetRange, Verdict, ranges_of
-from streamlake.plugins.sinks.file import layout, partitioning
+from streamlake.engine.records import DeadLetter, OffsetRange
+from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, waiting
+from streamlake.plugins.sinks.file.batch import StagedBatch
 from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, VERSION
 from streamlake.plugins.sinks.file.formats.registry import reading_of
 from streamlake.plugins.sinks.file.ledger import PartitionLedger
@@ -98,31 +99,10 @@ class FilePartitionSink:
         assert lost, "a gap over no offsets is not written"
         self._append("gap", replace(self._nothing(lost.next, None), range=lost, holes=(lost,)), reason)
 
-    def fits(self, batch: Batch) -> int:
-        """How many of the first messages of `batch` one entry can take without too many files."""
-        return partitioning.fitting(batch, self._stager.options.partition_by)
-
-    def stage(self, batch: Batch, verdict: Verdict, dead: Sequence[DeadLetter]) -> CommitRecord:
-        """Write the accepted and the refused as invisible, durable, verified files."""
+    def stage(self) -> StagedBatch:
+        """Begin a batch: its files are invisible, and with `seal` durable and verified."""
         # 4a. Stage. The entry before may still be waiting to be published meanwhile.
-        assert len(dead) == len(verdict.refused), "one dead letter for each refusal"
-        try:
-            files = self._stager.stage(batch, verdict, dead, self._holding().epoch)
-        except StorageError:
-            self._refuse_if_fenced()
-            raise
-        refused, skipped = len(verdict.refused), len(verdict.skipped)
-        return CommitRecord(
-            source=batch.source,
-            range=batch.range,
-            leader_epoch=batch.leader_epoch,
-            read=len(batch),
-            landed=len(batch) - refused - skipped,
-            refused=refused,
-            holes=batch.holes(),
-            skipped_offsets=ranges_of(batch.offsets[index] for index in verdict.skipped),
-            files=files,
-        )
+        return StagedBatch(self._stager, self._holding().epoch, self._refuse_if_fenced)
 
     def commit(self, record: CommitRecord) -> Entry:
         """Append the ledger entry: **the** commit point. Raises FencedError, StorageError."""

@@ -1,6 +1,6 @@
 """Which folder a row belongs to: Hive style, in UTC, by when it was ingested or by its own timestamp."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -46,17 +46,19 @@ def ingestion_folder(by: PartitionBy, now: datetime) -> str:
     return f"ingestion_date={now.astimezone(UTC):%Y-%m-%d}"
 
 
-def fitting(batch: Batch, by: PartitionBy) -> int:
-    """How many of the first messages of `batch` make at most FILES_MAX files."""
+def fitting(batch: Batch, by: PartitionBy, folders: Collection[str]) -> int:
+    """How many of the first messages of `batch` make at most FILES_MAX files, those in `folders` among them."""
     if by not in {"record_date", "record_hour"}:
         return len(batch)
     values = _record_values(batch, by)
-    if len(set(values)) <= FILES_MAX:
+    new, left = {value for value in set(values) if _record_folder(by, value) not in folders}, FILES_MAX - len(folders)
+    if len(new) <= left:
         return len(batch)
     seen: set[int] = set()
     for index, value in enumerate(values):
-        seen.add(value)
-        if len(seen) > FILES_MAX:
+        if value in new:
+            seen.add(value)
+        if len(seen) > left:
             return index
     raise AssertionError("more values in the whole than in all its parts")
 

@@ -1,8 +1,8 @@
 """The columns of a batch as Arrow arrays, built list by list and never row by row."""
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate, chain, count
-from operator import itemgetter
+from itertools import accumulate, chain, compress, count, islice, repeat
+from operator import is_not, itemgetter, sub
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -46,12 +46,12 @@ def for_each_distinct(
     items: Sequence[Sequence[Header] | None], make: Callable[[Sequence[Sequence[Header] | None]], Column]
 ) -> Column:
     """What `make` makes of `items`, made once for neighbours that are one object (a source shares equal headers)."""
-    places = list(map(id, items))
-    distinct = dict(zip(places, items, strict=True))
-    if len(distinct) > len(items) / 2:
+    begins = [0, *compress(count(1), map(is_not, items, islice(items, 1, None)))]
+    if len(begins) > len(items) / 2:
         return make(items)
-    position = dict(zip(distinct, count(), strict=False))
-    return make(list(distinct.values())).take(pa.array(list(map(position.__getitem__, places)), pa.int32()))
+    lengths = map(sub, [*begins[1:], len(items)], begins)
+    places = chain.from_iterable(map(repeat, count(), lengths))
+    return make([items[begin] for begin in begins]).take(pa.array(list(places), pa.int32()))
 
 
 def _headers(items: Sequence[Sequence[Header] | None]) -> Column:

@@ -40,9 +40,16 @@ class Rows:
     payload: PayloadKind
     columns: pa.Table | None = None
 
+    def payload_bytes(self) -> int:
+        """The bytes of all values."""
+        return sum(map(len, filter(None, self.batch.values)))
+
     def slices(self, bytes_max: int) -> "Iterator[Rows]":
         """The rows in consecutive parts with payloads of up to `bytes_max`, at least one row each."""
         batch = self.batch
+        if len(batch) <= SLICE_ROWS_MAX and self.payload_bytes() <= bytes_max:
+            yield self
+            return
         values = [value or b"" for value in batch.values] if None in batch.values else batch.values
         ends = list(accumulate(map(len, cast("Sequence[bytes]", values))))
         first = 0
@@ -102,14 +109,30 @@ def rows_of_letters(letters: Sequence[DeadLetter]) -> Rows:
     return Rows(batch, "bytes")
 
 
+class RowWriter(Protocol):
+    """Encodes one file's accepted rows as they come."""
+
+    held_bytes: int
+    """What it holds back in memory until `flush` or `finish`."""
+
+    def add(self, rows: Rows) -> None:
+        """Encode some more; at least one row."""
+
+    def flush(self) -> None:
+        """Write what is held back, before it would be its time."""
+
+    def finish(self, about: Mapping[str, str]) -> None:
+        """Write what is left; `about` goes into the file where the format has a place for it."""
+
+
 class Format(Protocol):
     """One file format with its options. Encoding is pure: rows and `about` alone decide the bytes."""
 
     name: str
     suffix: str
 
-    def write(self, out: Out, rows: Rows, about: Mapping[str, str]) -> None:
-        """Encode accepted rows; `about` goes into the file where the format has a place for it."""
+    def writer(self, out: Out) -> RowWriter:
+        """Begin a file of accepted rows."""
 
     def write_dead(self, out: Out, letters: Sequence[DeadLetter], about: Mapping[str, str]) -> None:
         """Encode dead letters: the envelope, with the value as it was, and why each was refused."""

@@ -1,7 +1,7 @@
 """JSON lines, written: a fixed layout with the offset first, the payload spliced in as it came."""
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Literal, Protocol
 
@@ -37,13 +37,21 @@ class JsonlFormat:
         self._compression = compression
         self.suffix = SUFFIXES[compression]
 
-    def write(self, out: Out, rows: Rows, about: Mapping[str, str]) -> None:  # noqa: ARG002 - lines have no place for it
-        """Encode accepted rows in the chosen columns."""
-        self._write(out, map(self._lines, rows.slices(SLICE_BYTES_MAX)))
+    def writer(self, out: Out) -> "JsonLines":
+        """Begin a file of accepted rows in the chosen columns."""
+        return JsonLines(self._lines, _Stream(out, self._compression))
 
-    def write_dead(self, out: Out, letters: Sequence[DeadLetter], about: Mapping[str, str]) -> None:  # noqa: ARG002
+    def write_dead(
+        self,
+        out: Out,
+        letters: Sequence[DeadLetter],
+        about: Mapping[str, str],  # noqa: ARG002 - lines have no place for it
+    ) -> None:
         """Encode dead letters: the envelope and five fields more; `value` is text or base64."""
-        self._write(out, _dead_lines(letters))
+        stream = _Stream(out, self._compression)
+        for lines in _dead_lines(letters):
+            stream.write(lines)
+        stream.end()
 
     def _lines(self, rows: Rows) -> pa.BinaryArray:
         if self._columns == "value":
@@ -53,14 +61,46 @@ class JsonlFormat:
         typed = arrays.binary([_object(row) for row in typed_columns(rows).to_pylist()])
         return joined(*_position(rows.batch), *_key_and_headers(rows.batch), constant(b","), typed, constant(b"\n"))
 
-    def _write(self, out: Out, parts: Iterator[pa.BinaryArray]) -> None:
-        compressor = _compressor(self._compression)
-        for part in parts:
-            # The text of all lines, one after the other, is the array's own buffer.
-            text = part.buffers()[2]
-            assert text is not None, "a slice has at least one line"
-            out.write(compressor.compress(memoryview(text)))
-        out.write(compressor.flush())
+
+class JsonLines:
+    """One file of accepted rows (`base.RowWriter`); holds nothing back but what the compressor does."""
+
+    held_bytes = 0
+
+    def __init__(self, lines_of: Callable[[Rows], pa.BinaryArray], stream: "_Stream") -> None:
+        self._lines_of = lines_of
+        self._stream = stream
+
+    def add(self, rows: Rows) -> None:
+        """Write the rows' lines."""
+        for part in rows.slices(SLICE_BYTES_MAX):
+            self._stream.write(self._lines_of(part))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def finish(self, about: Mapping[str, str]) -> None:  # noqa: ARG002 - lines have no place for it
+        """End the stream."""
+        self._stream.end()
+
+
+class _Stream:
+    """Lines as one compressed stream."""
+
+    def __init__(self, out: Out, compression: Compression) -> None:
+        self._out = out
+        self._compressor = _compressor(compression)
+
+    def write(self, lines: pa.BinaryArray) -> None:
+        """Add at least one line."""
+        # The text of all lines, one after the other, is the array's own buffer.
+        text = lines.buffers()[2]
+        assert text is not None, "there is at least one line"
+        self._out.write(self._compressor.compress(memoryview(text)))
+
+    def end(self) -> None:
+        """Write what the compressor holds back."""
+        self._out.write(self._compressor.flush())
 
 
 class Compressor(Protocol):

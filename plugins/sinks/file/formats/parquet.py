@@ -1,7 +1,9 @@
-"""Parquet: one row group a slice of the batch, sorted by `_offset`, the payload byte for byte."""
+"""Parquet: row groups of a size that readers like, sorted by `_offset`, the payload byte for byte."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from typing import IO, Any, BinaryIO, Literal, cast
 
 import pyarrow as pa
@@ -43,8 +45,8 @@ ENCODINGS = {"_offset": "DELTA_BINARY_PACKED"}
 class ParquetFormat:
     """Writes and reads Parquet files. `row_group_bytes_max` counts payload bytes before compression.
 
-    One row group is encoded at a time, so that is also what encoding takes of memory. A file is written to a staged
-    name only: ParquetWriter completes its footer on exceptions, too.
+    Rows wait as Arrow columns until they make a row group, so that is also what a file takes of memory. A file is
+    written to a staged name only: ParquetWriter completes its footer on exceptions, too.
     """
 
     name = "parquet"
@@ -60,14 +62,18 @@ class ParquetFormat:
         self._compression = compression
         self._row_group_bytes_max = row_group_bytes_max
 
-    def write(self, out: Out, rows: Rows, about: Mapping[str, str]) -> None:
-        """Encode accepted rows in the chosen columns."""
-        tables = (self._table(part) for part in rows.slices(self._row_group_bytes_max))
-        self._write(out, tables, about)
+    def writer(self, out: Out) -> "ParquetRows":
+        """Begin a file of accepted rows in the chosen columns."""
+        return ParquetRows(self._table, partial(self._open, out), self._row_group_bytes_max)
 
     def write_dead(self, out: Out, letters: Sequence[DeadLetter], about: Mapping[str, str]) -> None:
         """Encode dead letters: the envelope and five columns more; `value` is binary."""
-        self._write(out, _dead_tables(letters), about)
+        tables = _dead_tables(letters)
+        first = next(tables)
+        with self._open(out, first.schema) as writer:
+            for table in chain([first], tables):
+                writer.write_table(table)
+            _say_about(writer, about)
 
     def offsets(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
         """The `_offset` column."""
@@ -103,13 +109,11 @@ class ParquetFormat:
             return pa.table(_envelope(rows.batch, rows.payload))
         return pa.table(_typed(rows))
 
-    def _write(self, out: Out, tables: Iterator[pa.Table], about: Mapping[str, str]) -> None:
-        """Write each table as one row group."""
-        first = next(tables)
-        names = first.schema.names
-        writer = pq.ParquetWriter(
+    def _open(self, out: Out, schema: pa.Schema) -> pq.ParquetWriter:
+        names = schema.names
+        return pq.ParquetWriter(
             cast("IO[bytes]", out),
-            first.schema,
+            schema,
             compression=self._compression,
             compression_level=1 if self._compression == "zstd" else None,
             use_dictionary=cast("bool", [name for name in DICTIONARY_COLUMNS if name in names]),  # or a list of names
@@ -119,14 +123,51 @@ class ParquetFormat:
             # Typed columns may have types that only Arrow's own schema can bring back.
             store_schema=self._columns == "typed",
         )
-        with writer:
-            # Let go of each before the next one is built: a row group in memory is enough.
-            writer.write_table(first)
-            del first
-            for table in tables:
-                writer.write_table(table)
-                del table
-            writer.add_key_value_metadata({f"streamlake.{key}": value for key, value in about.items()})
+
+
+class ParquetRows:
+    """One file of accepted rows (`base.RowWriter`): held back as Arrow tables until they make a row group."""
+
+    def __init__(
+        self,
+        table_of: Callable[[Rows], pa.Table],
+        open_writer: Callable[[pa.Schema], pq.ParquetWriter],
+        row_group_bytes_max: int,
+    ) -> None:
+        self.held_bytes = 0  # of payloads
+        self._table_of = table_of
+        self._open_writer = open_writer
+        self._row_group_bytes_max = row_group_bytes_max
+        self._held: list[pa.Table] = []
+        self._writer: pq.ParquetWriter | None = None
+
+    def add(self, rows: Rows) -> None:
+        """Make columns of the rows; write a row group when there are enough."""
+        for part in rows.slices(self._row_group_bytes_max):
+            size = part.payload_bytes()
+            if self._held and self.held_bytes + size > self._row_group_bytes_max:
+                self.flush()
+            self._held.append(self._table_of(part))
+            self.held_bytes += size
+
+    def flush(self) -> None:
+        """Write what is held back as a row group."""
+        table = pa.concat_tables(self._held)
+        self._held, self.held_bytes = [], 0
+        if self._writer is None:
+            self._writer = self._open_writer(table.schema)
+        self._writer.write_table(table)
+
+    def finish(self, about: Mapping[str, str]) -> None:
+        """Write the last row group and the footer."""
+        self.flush()
+        assert self._writer is not None, "a file has a row at least"
+        _say_about(self._writer, about)
+        self._writer.close()
+
+
+def _say_about(writer: pq.ParquetWriter, about: Mapping[str, str]) -> None:
+    writer.add_key_value_metadata({f"streamlake.{key}": value for key, value in about.items()})
 
 
 def _with_statistics(names: Sequence[str]) -> bool | list[str]:

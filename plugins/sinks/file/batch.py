@@ -1,0 +1,178 @@
+"""One batch on its way into staged files: accepted rows slice by slice, dead letters with the batch's end."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Self
+
+import pyarrow as pa
+
+from streamlake.engine.entries import CommitRecord, FileEntry
+from streamlake.engine.errors import StorageError
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind, Verdict, joined_ranges, ranges_of
+from streamlake.plugins.sinks.file import partitioning
+from streamlake.plugins.sinks.file.formats.base import Rows
+from streamlake.plugins.sinks.file.staging import Span, StagedFile, Stager
+
+HELD_BYTES_MAX = 64 * 2**20
+"""What all raw files of a batch together may hold back in memory: by the records' own time there can be many."""
+
+
+class StagedBatch:
+    """`streamlake.engine.contracts.BatchStage`: a raw file for each partition value, one for all dead letters."""
+
+    def __init__(self, stager: Stager, epoch: int, refuse_if_fenced: Callable[[], None]) -> None:
+        self._stager = stager
+        self._epoch = epoch
+        self._refuse_if_fenced = refuse_if_fenced
+        self._begun_at = stager.now()
+        self._raw: dict[str, RawFile] = {}  # by folder
+        self._letters: list[DeadLetter] = []
+        self._account = Account()
+        self._open = ExitStack()
+
+    def fits(self, part: Batch) -> int:
+        """How many of the first messages of `part` make no more files than an entry may have."""
+        return partitioning.fitting(part, self._stager.options.partition_by, self._raw)
+
+    def add(self, part: Batch, verdict: Verdict, dead: Sequence[DeadLetter]) -> None:
+        """Encode the accepted ones, and keep the dead letters."""
+        assert len(dead) == len(verdict.refused), "one dead letter for each refusal"
+        rows = accepted_rows(part, verdict, self._stager.job.payload)
+        with self._fenced_or_failed():
+            for folder, indices in partitioning.groups_of(
+                rows.batch, self._stager.options.partition_by, self._begun_at
+            ):
+                self._raw_file(folder).add(rows if indices is None else rows.take(indices))
+            self._hold_less()
+        self._letters += dead
+        self._account.add(part, verdict)
+
+    def seal(self) -> CommitRecord:
+        """Finish every file; the entry's files are ordered by folder, the dead letters' last."""
+        with self._fenced_or_failed():
+            files = [self._sealed(folder, file) for folder, file in sorted(self._raw.items())]
+            if self._letters:
+                files.append(self._dead_file())
+        return self._account.record(files)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._open.__exit__(None, None, None)
+
+    @contextmanager
+    def _fenced_or_failed(self) -> Iterator[None]:
+        """An error of the storage is FencedError where a newer owner collects what we stage, under our hands."""
+        try:
+            yield
+        except StorageError:
+            self._refuse_if_fenced()
+            raise
+
+    def _create(self) -> StagedFile:
+        return self._open.enter_context(self._stager.create(self._epoch))
+
+    def _raw_file(self, folder: str) -> "RawFile":
+        if folder not in self._raw:
+            self._raw[folder] = RawFile(self._create(), self._stager)
+        return self._raw[folder]
+
+    def _hold_less(self) -> None:
+        """Let the largest write a row group early while all together hold back too much."""
+        while len(self._raw) > 1 and sum(file.writer.held_bytes for file in self._raw.values()) > HELD_BYTES_MAX:
+            max(self._raw.values(), key=lambda file: file.writer.held_bytes).writer.flush()
+
+    def _sealed(self, folder: str, file: "RawFile") -> FileEntry:
+        covered = self._account.range
+        file.writer.finish(self._stager.about(covered))
+        file.staged.seal()
+        self._stager.job.beat()
+        return self._stager.entry(file.staged, "raw", folder, covered, file.rows, file.timestamps_ms, file.payload)
+
+    def _dead_file(self) -> FileEntry:
+        stager, letters, covered = self._stager, self._letters, self._account.range
+        staged = self._create()
+        stager.format.write_dead(staged.out, letters, stager.about(covered))
+        staged.seal()
+        stamps = Span()
+        stamps.add([letter.timestamp_ms for letter in letters if letter.timestamp_type])
+        folder = partitioning.ingestion_folder(stager.options.partition_by, self._begun_at)
+        return stager.entry(staged, "dead", folder, covered, len(letters), stamps, "bytes")
+
+
+class RawFile:
+    """One file of accepted rows, which come in the order of their offsets."""
+
+    def __init__(self, staged: StagedFile, stager: Stager) -> None:
+        self.staged = staged
+        self.payload: PayloadKind = stager.job.payload
+        self.writer = stager.format.writer(staged.out)
+        self.rows = 0
+        self.timestamps_ms = Span()  # of the records that have one
+
+    def add(self, rows: Rows) -> None:
+        """Encode some more."""
+        batch = rows.batch
+        stamps = batch.timestamps_ms
+        if 0 in batch.timestamp_types:
+            stamps = [ms for ms, kind in zip(stamps, batch.timestamp_types, strict=True) if kind]
+        self.writer.add(rows)
+        self.timestamps_ms.add(stamps)
+        self.rows += len(batch)
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of the offsets of the slices so far: the last one, without its messages, and sums over all."""
+
+    first: int | None = None
+    last: Batch | None = None
+    read: int = 0
+    refused: int = 0
+    skipped: int = 0
+    holes: list[OffsetRange] = field(default_factory=list)
+    skipped_offsets: list[OffsetRange] = field(default_factory=list)
+
+    def add(self, part: Batch, verdict: Verdict) -> None:
+        """Take the next slice into account."""
+        self.first = part.range.first if self.first is None else self.first
+        self.last = part.take(())
+        self.read += len(part)
+        self.refused += len(verdict.refused)
+        self.skipped += len(verdict.skipped)
+        self.holes += part.holes()
+        self.skipped_offsets += ranges_of(part.offsets[index] for index in verdict.skipped)
+
+    @property
+    def range(self) -> OffsetRange:
+        """All offsets so far."""
+        assert self.first is not None, "a batch has a slice at least"
+        assert self.last is not None, "a batch has a slice at least"
+        return OffsetRange(self.first, self.last.range.next)
+
+    def record(self, files: Sequence[FileEntry]) -> CommitRecord:
+        """All that the entry will say."""
+        covered, last = self.range, self.last
+        assert last is not None, "its range was known"
+        return CommitRecord(
+            source=last.source,
+            range=covered,
+            leader_epoch=last.leader_epoch,
+            read=self.read,
+            landed=self.read - self.refused - self.skipped,
+            refused=self.refused,
+            holes=joined_ranges(self.holes),
+            skipped_offsets=joined_ranges(self.skipped_offsets),
+            files=files,
+        )
+
+
+def accepted_rows(batch: Batch, verdict: Verdict, payload: PayloadKind) -> Rows:
+    """The accepted messages of `batch`, with the validator's columns where there are some."""
+    columns = None if verdict.columns is None else pa.table(verdict.columns)
+    if not verdict.refused and not verdict.skipped:
+        return Rows(batch, payload, columns)
+    out = [*(refusal.index for refusal in verdict.refused), *verdict.skipped]
+    return Rows(batch.without(out), payload, columns)

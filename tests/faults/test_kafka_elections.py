@@ -1,0 +1,237 @@
+"""Leaders that change, a log that is truncated by an unclean election, compaction, and rights that are missing."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ElectionType, Producer, TopicPartition  # type: ignore[attr-defined]  # its stubs forget it
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget it
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
+from support.engine import landed_values, proof, streamlake
+from support.scene import MakeScene, Scene, make_scene_in, orders
+from support.waiting import wait_until
+from torture.oracle import delivered_by, judge, lake_of
+
+from streamlake.engine.local.kafka import LocalKafka
+
+NODES = 3
+
+
+@pytest.fixture(scope="module")
+def cluster(kafka_parts: None) -> Iterator[LocalKafka]:
+    """Three nodes of these tests' own: they kill them, elect among them, and deny things."""
+    properties = {
+        "group.consumer.session.timeout.ms": "6000",
+        "group.consumer.heartbeat.interval.ms": "1000",
+        "log.cleaner.backoff.ms": "300",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    with LocalKafka(NODES, properties=properties) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def make_cluster_scene(cluster: LocalKafka, tmp_path: Path) -> MakeScene:
+    """Scenes on that cluster."""
+    return make_scene_in(tmp_path, cluster.bootstrap_servers, fragile=True)
+
+
+def admin_of(cluster: LocalKafka) -> AdminClient:
+    return AdminClient({"bootstrap.servers": cluster.bootstrap_servers, "log_level": 0})
+
+
+def leader_of(cluster: LocalKafka, topic: str) -> int:
+    """Which node leads the topic's first partition; -1 for none."""
+    return int(admin_of(cluster).list_topics(topic, timeout=30).topics[topic].partitions[0].leader)
+
+
+def in_sync(cluster: LocalKafka, topic: str) -> set[int]:
+    """The nodes whose replicas of the topic's first partition are in sync."""
+    return set(admin_of(cluster).list_topics(topic, timeout=30).topics[topic].partitions[0].isrs)
+
+
+def remake(cluster: LocalKafka, scene: Scene, replicas: list[int], config: dict[str, str]) -> None:
+    """The scene's topic again, with its replicas on these nodes."""
+    admin = admin_of(cluster)
+    admin.delete_topics([scene.topic])[scene.topic].result(30)
+
+    def made() -> bool:
+        new = NewTopic(scene.topic, replica_assignment=[replicas], config=config)
+        return admin.create_topics([new])[scene.topic].exception(30) is None
+
+    wait_until(made, "the topic made anew")
+
+
+def write(cluster: LocalKafka, topic: str, values: list[bytes]) -> None:
+    """Produce to partition 0, as acknowledged by its leader alone."""
+    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, "acks": 1, "log_level": 0})
+    for value in values:
+        producer.produce(topic, value, partition=0)
+    assert producer.flush(60) == 0
+
+
+def numbered(first: int, count: int, mark: str) -> list[bytes]:
+    return [b'{"n": %d, "of": "%b"}' % (number, mark.encode()) for number in range(first, first + count)]
+
+
+def test_a_log_truncated_by_an_unclean_election_is_noticed_by_its_epoch_and_not_papered_over(
+    cluster: LocalKafka, make_cluster_scene: MakeScene
+) -> None:
+    scene = make_cluster_scene()
+    config = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
+    remake(cluster, scene, [2, 3], config)
+    wait_until(lambda: leader_of(cluster, scene.topic) == 2 and in_sync(cluster, scene.topic) == {2, 3}, "a leader")
+    write(cluster, scene.topic, numbered(0, 100, "both"))
+    cluster.kill(3)
+    wait_until(lambda: in_sync(cluster, scene.topic) == {2}, "node 3 out of sync")
+    write(cluster, scene.topic, numbered(100, 50, "only node 2"))
+    scene.run()
+    assert [row[1] for row in landed_values(scene.folder)] == list(range(150))
+
+    cluster.kill(2)
+    cluster.restart(3)
+
+    def elected() -> bool:
+        admin_of(cluster).elect_leaders(ElectionType.UNCLEAN, [TopicPartition(scene.topic, 0)])
+        return leader_of(cluster, scene.topic) == 3
+
+    wait_until(elected, "node 3, which never had them, leads")
+    # Past our position: by offsets alone nothing would be wrong.
+    write(cluster, scene.topic, numbered(100, 200, "only node 3"))
+    cluster.restart(2)
+    with scene.engine() as engine:
+        why = engine.wait_for("parked")["why"]
+        assert "truncated" in why
+        assert "unclean leader election" in why
+        engine.stop()
+    assert [row[1] for row in landed_values(scene.folder)] == list(range(150)), "nothing of the other history landed"
+    proof(scene.pipeline)
+    done = streamlake("prove", str(scene.pipeline), "--kafka", "--json")
+    assert done.returncode == 1
+    (defect,) = json.loads(done.stdout)["defects"]
+    assert (defect["kind"], defect["offsets"]) == ("value", [100, 150]), "and prove says which records are of another"
+
+
+def test_a_leader_change_between_the_last_record_and_a_trailing_marker_stops_nobody(
+    cluster: LocalKafka, make_cluster_scene: MakeScene
+) -> None:
+    """The epoch that goes into `assign` belongs to the position, which lies behind the marker."""
+    scene = make_cluster_scene()
+    before = leader_of(cluster, scene.topic)
+    settings = {"bootstrap.servers": cluster.bootstrap_servers, "transactional.id": scene.topic, "log_level": 0}
+    producer = Producer(settings)
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    for value in numbered(0, 10, "one"):
+        producer.produce(scene.topic, value, partition=0)
+    producer.flush(60)
+    remove_leader(cluster, scene.topic, before)
+    producer.commit_transaction(60)
+    scene.run()
+    (entry,) = scene.entries("data")
+    assert (entry["next"], entry["holes"]) == (11, [[10, 11]])
+    assert entry["leader_epoch"] >= 1, "of the position behind the marker, not of the last record"
+    # And back again: whoever starts from this pair of offset and epoch is not taken for somebody truncated.
+    remove_leader(cluster, scene.topic, leader_of(cluster, scene.topic))
+    write(cluster, scene.topic, numbered(10, 5, "two"))
+    scene.run()
+    assert [row[1] for row in landed_values(scene.folder)] == [*range(10), *range(11, 16)]
+    proof(scene.pipeline, "--kafka")
+
+
+def remove_leader(cluster: LocalKafka, topic: str, node: int) -> None:
+    """Kill the leader, wait until another one leads, and bring the node back."""
+    cluster.kill(node)
+    wait_until(lambda: leader_of(cluster, topic) not in (node, -1), "another leader")
+    cluster.restart(node)
+
+
+def test_compaction_that_eats_whole_ranges_between_two_reads_leaves_holes(
+    cluster: LocalKafka, make_cluster_scene: MakeScene
+) -> None:
+    topic = {
+        "cleanup_policy": "compact",
+        "segment_ms": "500",
+        "min_cleanable_dirty_ratio": "0.01",
+        "max_compaction_lag_ms": "500",
+        "delete_retention_ms": "100",
+    }
+    scene = make_cluster_scene(topic=topic, batch={"rows_max": 40, "seconds_max": 0.5})
+    producer = Producer({"bootstrap.servers": cluster.bootstrap_servers, "acks": "all", "log_level": 0})
+
+    def put(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            # The oracle's records carry a checksum over themselves.
+            producer.produce(scene.topic, oracle_record(number), b"k%d" % (number % 3), partition=0)
+        assert producer.flush(60) == 0
+
+    put(0, 100)
+    scene.run()
+    put(100, 400)
+
+    def eaten() -> bool:
+        put(500, 3)  # the newest segment is never compacted: it takes new records to close it
+        return len(delivered_by(cluster.bootstrap_servers, scene.topic)) < 100
+
+    wait_until(eaten, "compaction")
+    scene.run()
+    end = scene.entries()[-1]["next"]
+    found = proof(scene.pipeline, "--kafka")["totals"]
+    assert found["offsets"] == end
+    assert found["holes"] > 200, "whole ranges were eaten before they were read"
+    lake = lake_of(scene.lake, scene.topic)
+    assert judge(delivered_by(cluster.bootstrap_servers, scene.topic), lake, compacted=True) == []
+
+
+def oracle_record(number: int) -> bytes:
+    from torture.oracle import record  # noqa: PLC0415
+
+    return record("one", number, b".")
+
+
+def test_a_topic_that_may_not_be_read_stops_its_partitions_with_what_is_missing_and_no_other(
+    cluster: LocalKafka, make_cluster_scene: MakeScene
+) -> None:
+    scene = make_cluster_scene()
+    denied = f"{scene.topic}.denied"
+    admin = admin_of(cluster)
+    admin.create_topics([NewTopic(denied, 1, NODES)])[denied].result(30)
+    write(cluster, denied, numbered(0, 10, "denied"))
+    # Everybody may describe it, so that it is known; nobody may read it.
+    rule = AclBinding(
+        ResourceType.TOPIC,
+        denied,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation.READ,
+        AclPermissionType.DENY,
+    )
+    allow = AclBinding(
+        ResourceType.TOPIC,
+        denied,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation.DESCRIBE,
+        AclPermissionType.ALLOW,
+    )
+    for future in admin.create_acls([rule, allow]).values():
+        future.result(30)
+    scene.produce(orders(100))
+    with scene.engine(*("--set", f"kafka.topics=[{{name: {scene.topic}}}, {{name: {denied}}}]")) as engine:
+        why = engine.wait_for("worker ended", lambda line: line["partition"] == f"{denied}/0")["why"]
+        assert "TOPIC_AUTHORIZATION_FAILED" in why
+        assert "READ" in why
+        wait_until(lambda: scene.landed() == 100, engine.log)
+        engine.stop()
+    scene.account().check(scene.produced)
