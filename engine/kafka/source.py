@@ -26,7 +26,8 @@ SLICE_BYTES_MAX = 2 * 2**20
 SLICE_SECONDS_MAX = 0.25  # few messages a second are gathered: each slice has a price of its own
 MESSAGES_FIRST = 500  # until the size of this topic's messages is known
 
-NO_EPOCH = -1
+TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()  # noqa: SLF001  (librdkafka's own codes)
+"""With `auto.offset.reset=error` a truncation comes as `_AUTO_OFFSET_RESET`, and only its words tell (2.16)."""
 
 
 class KafkaSource:
@@ -124,13 +125,15 @@ class KafkaSource:
         """The client's error as ours: who has to act, and what to do."""
         code = error.code()
         where = f"{self._source} at offset {self._next}"
-        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  (the library's public name for its own codes)
-            return SourceError(f"{where}: the position is not there any more ({error.str()})")
-        if code == KafkaError._LOG_TRUNCATION:  # noqa: SLF001
+        if code == KafkaError._LOG_TRUNCATION or TRUNCATED in error.str():  # noqa: SLF001  (librdkafka's own codes)
             return PositionLostError(
-                f"{where}: the partition was truncated below what has been read (an unclean leader election): "
-                f"{error.str()}. `streamlake prove --kafka` shows what differs."
+                f"{where}: the partition was truncated below what has been read, and its later records are others now "
+                f"(an unclean leader election): {error.str()}. `streamlake prove --kafka` shows what differs. Land the "
+                "topic under another root (sink.root) or another pipeline name, or make the topic anew and refill it; "
+                "the old root stays readable and provable."
             )
+        if code == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001
+            return SourceError(f"{where}: the position is not there any more ({error.str()})")
         return explain(error, f"reading {where}", self._servers)
 
 

@@ -181,6 +181,42 @@ MUTANTS = (
         "        if now != known or now == known:\n",
     ),
     Mutant(
+        "truncated log: no epoch goes into assign",
+        "test_kafka_elections.py::"
+        "test_a_log_truncated_by_an_unclean_election_is_noticed_by_its_epoch_and_not_papered_over",
+        "engine/kafka/source.py",
+        "with_position(source, next_offset, leader_epoch)",
+        "with_position(source, next_offset, None)",
+    ),
+    Mutant(
+        "expired records: the client jumps to the first that is left",
+        "test_kafka_corners.py::test_what_expires_under_a_worker_that_reads_is_noticed_and_never_skipped_over",
+        "engine/kafka/settings.py",
+        '"auto.offset.reset": "error"',
+        '"auto.offset.reset": "earliest"',
+    ),
+    Mutant(
+        "expired records: nobody looks before the claim",
+        "test_kafka_corners.py::test_what_expired_before_it_was_read_parks_the_partition_and_names_the_loss",
+        "engine/recovery.py",
+        "_behind_the_group, _expired)",
+        "_behind_the_group)",
+    ),
+    Mutant(
+        "group offset beyond the ledger: nobody looks",
+        "test_kafka_corners.py",
+        "engine/recovery.py",
+        "_behind_the_group, _expired)",
+        "_expired)",
+    ),
+    Mutant(
+        "leader change before a marker: the epoch of the last record goes into assign",
+        "test_kafka_elections.py::test_a_leader_change_between_the_last_record_and_a_trailing_marker_stops_nobody",
+        "engine/kafka/source.py",
+        "        return found.offset, found.leader_epoch\n",
+        "        return found.offset, self._last_epoch\n",
+    ),
+    Mutant(
         "topic made anew: its id is not compared before the claim",
         "test_topics_changing.py::test_a_worker_that_starts_on_a_topic_made_anew_parks_and_claims_nothing",
         "engine/recovery.py",
