@@ -13,6 +13,7 @@ from streamlake.engine.kafka.topic_admin import TopicAdmin
 from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 POLL_SECONDS = 0.5
+GATHER_SECONDS = 0.01
 MESSAGES_MAX = 5_000  # of one call, and of one batch that `read` gives
 
 
@@ -88,7 +89,9 @@ class TopicRangeReader:
             if time.monotonic() > deadline:
                 raise SourceError(f"{doing}: nothing came from {self._servers} within {self._timeout:g} s")
             try:
-                chunk = self._consumer.consume(MESSAGES_MAX, timeout=POLL_SECONDS)
+                # A call waits for as many as it is asked for: so it waits long for one only.
+                chunk = self._consumer.consume(MESSAGES_MAX, timeout=GATHER_SECONDS)
+                chunk = chunk or self._consumer.consume(1, timeout=POLL_SECONDS)
             except KafkaException as error:
                 raise explain(error.args[0], doing, self._servers) from None
             for message in chunk:

@@ -179,9 +179,8 @@ MUTANTS: Sequence[Mutant] = (
 )
 
 
-def install(name: str) -> None:
+def install(mutant: Mutant) -> None:
     """Put the mutant in place of the real module; call it before anything of the sink is imported."""
-    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
     assert mutant.module not in sys.modules, f"{mutant.module} was imported before it could be mutated"
     sys.meta_path.insert(0, _Finder(mutant.module, mutant.source(), mutant.applied()))
 

@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--mutant", choices=[mutant.name for mutant in mutants.MUTANTS])
     asked = parser.parse_args()
     if asked.mutant:
-        mutants.install(asked.mutant)
+        mutants.install(next(mutant for mutant in mutants.MUTANTS if mutant.name == asked.mutant))
     try:
         counts = seeds_hold(asked.first, asked.seeds)
     except SeedError as broken:

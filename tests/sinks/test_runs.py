@@ -106,3 +106,11 @@ def test_what_is_no_topic_name_is_refused(tmp_path: Path, topic: str) -> None:
     with pytest.raises(ConfigError, match="is no Kafka topic name"):
         sink_on(tmp_path).register_run(replace(IDENTITY, topic_ids={topic: "id"}))
     assert files(tmp_path) == []
+
+
+def test_a_temporary_file_of_one_that_died_is_dropped_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / "_stage/live-1/0c6f.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"{")
+    sink_on(tmp_path).register_run(IDENTITY)
+    assert not left.exists()

@@ -20,11 +20,16 @@ def register(backend: Backend, identity: RunIdentity, wait: Wait = time.sleep) -
     path = layout.run_path(identity.run)
     for topic in identity.topic_ids:
         layout.topic_folder(topic)
+    stage = f"{layout.STAGE}/{identity.run}"
     data = backend.read(path)
     if data is None:
-        data = put_settled(backend, path, _encoded(identity), stage=f"{layout.STAGE}/{identity.run}", wait=wait)
+        data = put_settled(backend, path, _encoded(identity), stage=stage, wait=wait)
     standing = _decoded(data, path)
     _refuse_foreign(standing, identity, path)
+    # Left by one that died before its link. Whoever still means to link one comes too late anyway.
+    for name in backend.list(stage):
+        if name.endswith(".tmp"):
+            backend.delete(f"{stage}/{name}")
     return standing
 
 
