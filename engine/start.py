@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+import structlog
+
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.contracts import Sink, TopicFacts
 from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.records import TopicPartition
+
+log = structlog.get_logger("streamlake.start")
 
 LIVE_RUN = "live-1"
 
@@ -40,6 +44,8 @@ def register_run(config: PipelineConfig, broker: Broker, sink: Sink) -> RunIdent
     known = sink.find_run(LIVE_RUN)
     topic_ids = _topic_ids(config, broker)
     starts = {} if known else resolve_starts(config, broker)
+    if not known:
+        _ask_whether_the_root_is_new(config, broker, starts)
     return sink.register_run(
         RunIdentity(
             run=LIVE_RUN,
@@ -73,6 +79,19 @@ def resolve_starts(config: PipelineConfig, broker: Broker) -> Mapping[TopicParti
     timestamp_ms = config.kafka.start_timestamp_ms
     assert timestamp_ms is not None
     return broker.offsets_for_time(sources, timestamp_ms)
+
+
+def _ask_whether_the_root_is_new(config: PipelineConfig, broker: Broker, starts: Mapping[TopicPartition, int]) -> None:
+    """Say so where the group has come further than a new root begins: a disk that is not mounted looks new, too."""
+    facts = broker.facts(sorted(starts), config.kafka.group_id)
+    further = {source: fact.group_offset for source, fact in facts.items() if (fact.group_offset or 0) > starts[source]}
+    if further:
+        log.warning(
+            "this root is new, and the group has come further in Kafka than the root begins",
+            root=str(config.sink.options.get("root")),
+            group_offsets={str(source): offset for source, offset in sorted(further.items())},
+            hint="is its disk mounted? If it is meant to be new, all is well: what landed elsewhere lands here, too",
+        )
 
 
 def _committed(facts: TopicFacts) -> int:

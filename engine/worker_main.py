@@ -24,7 +24,7 @@ from streamlake.engine.contracts import (
     Validator,
 )
 from streamlake.engine.entries import Entry, RunIdentity
-from streamlake.engine.errors import Exit, StreamLakeError, ValidatorError
+from streamlake.engine.errors import Exit, StorageError, StreamLakeError, ValidatorError
 from streamlake.engine.kafka.dead_letters import KafkaDeadLetters
 from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
@@ -125,7 +125,7 @@ def _parts(job: Job, link: Link) -> Parts:
         payload=decider.validator.payload,
         beat=link.beat,
     )
-    sink = make_sink(config).partition(partition_job)
+    sink = _known_root(job).partition(partition_job)
     letters = _dead_letters(job, link)
     breaker = config.dead_letters.breaker
     look = Breaker(BreakerLimits(breaker.ratio_max, breaker.window_rows, breaker.consecutive_max)).look
@@ -146,6 +146,18 @@ def _parts(job: Job, link: Link) -> Parts:
         until=job.until,
         own_process=job.own_process,
     )
+
+
+def _known_root(job: Job) -> Sink:
+    """The sink, whose root still holds the run that our supervisor found or wrote there. Raises StorageError."""
+    sink = make_sink(job.config)
+    root, run = job.config.sink.options.get("root"), job.identity.run
+    if sink.find_run(run) is None:
+        raise StorageError(
+            f"{job.source}: the root {root} does not hold the run {run} any more: it was deleted, replaced or "
+            "unmounted. Nothing was written to it; mount it again or put it back, and all goes on"
+        )
+    return sink
 
 
 class Decider:

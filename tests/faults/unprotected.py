@@ -217,6 +217,20 @@ MUTANTS = (
         "        return found.offset, self._last_epoch\n",
     ),
     Mutant(
+        "root gone: whoever is at work goes on where it was",
+        "test_root_gone.py::test_a_root_that_goes_under_a_running_engine_is_said_and_waited_for",
+        LOCAL,
+        "        elif seen != self._root_seen:\n",
+        "        elif False:\n",
+    ),
+    Mutant(
+        "root gone: the next worker begins a second ledger",
+        "test_root_gone.py::test_a_root_that_goes_under_a_running_engine_is_said_and_waited_for",
+        "engine/worker_main.py",
+        "    if sink.find_run(run) is None:\n",
+        "    if sink.find_run(run) is None and False:\n",
+    ),
+    Mutant(
         "topic made anew: its id is not compared before the claim",
         "test_topics_changing.py::test_a_worker_that_starts_on_a_topic_made_anew_parks_and_claims_nothing",
         "engine/recovery.py",

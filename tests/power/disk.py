@@ -7,7 +7,7 @@ changes of one name come in order. File systems do better most of the time, and 
 
 import os
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
@@ -26,24 +26,32 @@ class KilledError(BaseException):
 
 
 class Recorder:
-    """Does what a writer asks for, and writes it down. `kill_at` ends the writer before its so-and-so-many-th call."""
+    """Does what a writer asks for, and writes it down.
+
+    `kill_at` ends the writer before its so-and-so-many-th call. Those in `failing` end with an error number, each with
+    its own; `kinds` says what each call of this writer was.
+    """
 
     def __init__(self) -> None:
         self.log: list[Operation] = []
-        self.kill_at: int | None = None
+        self.kinds: list[str] = []
+        self.failing: dict[int, int] = {}
+        self._kill_at: int | None = None
         self._dead = False
-        self._calls = 0
 
-    def begin(self, kill_at: int | None) -> None:
+    def begin(self, kill_at: int | None, failing: Mapping[int, int] | None = None) -> None:
         """A new writer."""
-        self._dead, self._calls, self.kill_at = False, 0, kill_at
+        self._dead, self._kill_at = False, kill_at
+        self.kinds, self.failing = [], dict(failing or {})
 
-    def step(self) -> None:
-        """Before each call. Raises KilledError for the dead."""
-        self._calls += 1
-        if self._dead or self._calls == self.kill_at:
+    def step(self, kind: str) -> None:
+        """Before each call. Raises KilledError for the dead, OSError for a call that fails."""
+        self.kinds.append(kind)
+        if self._dead or len(self.kinds) == self._kill_at:
             self._dead = True
             raise KilledError
+        if number := self.failing.get(len(self.kinds)):
+            raise OSError(number, os.strerror(number))
 
     def note(self, *operation: Any) -> None:
         """A call that was done."""
@@ -61,14 +69,14 @@ class RecordedPath(PosixPath):
         """Files that are created are recorded, with what is written to them."""
         if "x" not in mode:
             return super().open(mode, buffering)
-        recorder.step()
+        recorder.step("create")
         file = super().open("xb", buffering=0)
         recorder.note("create", str(self))
         return RecordedFile(file, str(self))
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
         """A new folder; one that stands there is none."""
-        recorder.step()
+        recorder.step("mkdir")
         stood = self.exists()
         super().mkdir(mode, parents, exist_ok)
         if not stood:
@@ -76,7 +84,7 @@ class RecordedPath(PosixPath):
 
     def unlink(self, missing_ok: bool = False) -> None:
         """A name goes."""
-        recorder.step()
+        recorder.step("unlink")
         stood = self.exists()
         super().unlink(missing_ok)
         if stood:
@@ -84,7 +92,7 @@ class RecordedPath(PosixPath):
 
     def rmdir(self) -> None:
         """A folder goes."""
-        recorder.step()
+        recorder.step("rmdir")
         super().rmdir()
         recorder.note("unlink", str(self))
 
@@ -98,7 +106,7 @@ class RecordedFile:
 
     def write(self, data: memoryview) -> int:
         """Some of the data, as a write may."""
-        recorder.step()
+        recorder.step("write")
         written = self._file.write(data)
         recorder.note("write", self._path, bytes(data[:written]))
         return written
@@ -109,13 +117,13 @@ class RecordedOs:
 
     def link(self, source: Path, target: Path) -> None:
         """A second name."""
-        recorder.step()
+        recorder.step("link")
         os.link(source, target)
         recorder.note("link", str(source), str(target))
 
     def fsync(self, descriptor: int) -> None:
         """Of a file or of a folder."""
-        recorder.step()
+        recorder.step("fsync")
         recorder.note("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink()))
 
     def __getattr__(self, name: str) -> Any:

@@ -1,7 +1,7 @@
 """A writer on a recorded disk, the small topic that it lands, and the check that ends a seed."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from model.world import RUN, SOURCE, TOPIC_ID
@@ -54,9 +54,19 @@ class Letters:
         """Nothing is open."""
 
 
-def write(root: Path, topic: Topic, luck: random.Random, recorder: Recorder, kill_at: int | None) -> str:
-    """Let one writer work until it is killed before its `kill_at`-th call, or has finished; how it ended."""
-    recorder.begin(kill_at)
+def write(
+    root: Path,
+    topic: Topic,
+    luck: random.Random,
+    recorder: Recorder,
+    kill_at: int | None,
+    failing: Mapping[int, int] | None = None,
+) -> str:
+    """Let one writer work until it is killed before its `kill_at`-th call, or has finished; how it ended.
+
+    The calls in `failing` end with an error.
+    """
+    recorder.begin(kill_at, failing)
     try:
         with small_ledgers():
             _work(RecordedPath(root), topic, luck.randint(1, 4), recorder)

@@ -56,6 +56,7 @@ class LocalBackend:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root_seen: tuple[int, int] | None = None  # device and inode
         self._durable_folders: set[Path] = set()
 
     def __repr__(self) -> str:
@@ -104,6 +105,7 @@ class LocalBackend:
         """Open a new file; nobody looks at it before an entry names it."""
         target = self._path(path)
         with _storage_errors("create", self._path(path)):
+            self._check_root()
             self._make_folders(target.parent)
             try:
                 return LocalStaging(target, target.open("xb", buffering=0))
@@ -117,6 +119,7 @@ class LocalBackend:
         """Link the final name, make it durable, then drop the staged one (`os.rename` would overwrite in silence)."""
         source, target = self._path(file.staged), self._path(file.final)
         with _storage_errors("publish", self._path(file.final)):
+            self._check_root()
             self._make_folders(target.parent)
             try:
                 os.link(source, target)
@@ -207,6 +210,26 @@ class LocalBackend:
                 "find out who wrote it and move it away; nothing was overwritten"
             )
         return stored is not None
+
+    def _check_root(self) -> None:
+        """Raise StorageError when the root is not the folder any more that it was at the first change made here.
+
+        A disk that was unmounted leaves an empty folder behind: we would begin a second ledger in it.
+        """
+        try:
+            status = self.root.stat()
+        except FileNotFoundError:
+            seen = None
+        else:
+            seen = (status.st_dev, status.st_ino)
+        if self._root_seen is None:
+            self._root_seen = seen
+        elif seen != self._root_seen:
+            now = "is gone" if seen is None else "is another folder than before"
+            raise StorageError(
+                f"{self.root} {now}: it was deleted, replaced or unmounted while we were at work. Nothing was written "
+                "to it since; mount it again or put it back, and all goes on"
+            )
 
     def _make_folders(self, folder: Path) -> None:
         """Make `folder` and its parents, each durable in its own parent; once a process.
