@@ -24,7 +24,7 @@ from torture.proxy import Wires
 
 from streamlake.engine.local.kafka import LocalKafka
 
-PARTITIONS_MAX = 8
+PARTITIONS_MAX = 16
 AT_ONCE = 3
 
 

@@ -1,0 +1,19 @@
+"""A bounded slice of `make torture`: what `make test` has time for. The real thing is its own verb."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).with_name("run.py")
+SEED = 5
+MINUTES = 1.2
+
+
+@pytest.mark.timeout(600)
+def test_a_minute_of_torture_loses_doubles_and_alters_nothing(kafka_parts: None, tmp_path: Path) -> None:
+    command = [sys.executable, str(RUN), "--seed", str(SEED), "--minutes", str(MINUTES), "--keep", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1].endswith("0 lost, 0 doubled, 0 altered")
