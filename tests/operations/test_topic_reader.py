@@ -59,6 +59,11 @@ def produce(producer: Producer, source: TopicPartition, count: int, *, commit: b
         producer.abort_transaction(10)
 
 
+def wait_until_kept(reader: TopicRangeReader, source: TopicPartition, wanted: OffsetRange) -> None:
+    """A transaction is over for its producer before its marker stands in the partition."""
+    wait_until(lambda: reader.kept(source) == wanted, lambda: f"{wanted}; there is {reader.kept(source)}")
+
+
 def offsets(reader: TopicRangeReader, source: TopicPartition, first: int, following: int) -> list[int]:
     return [offset for batch in reader.read(source, OffsetRange(first, following)) for offset in batch.offsets]
 
@@ -70,8 +75,7 @@ def test_ranges_hold_what_is_committed_and_nothing_else(
     produce(producer, source, 3, commit=True)  # 0 1 2, marker 3
     produce(producer, source, 2, commit=False)  # 4 5, marker 6
     produce(producer, source, 4, commit=True)  # 7 8 9 10, marker 11
-    # A transaction is over for its producer before its marker stands in the partition.
-    wait_until(lambda: reader.kept(source) == OffsetRange(0, 12), lambda: str(reader.kept(source)))
+    wait_until_kept(reader, source, OffsetRange(0, 12))
     assert offsets(reader, source, 0, 12) == [0, 1, 2, 7, 8, 9, 10]
     # One after the other, cut anywhere, a range of holes alone among them, and back again.
     assert offsets(reader, source, 0, 2) == [0, 1]
@@ -92,7 +96,7 @@ def test_an_open_transaction_ends_what_can_be_read(
     producer.begin_transaction()
     producer.produce(source.topic, b"open")
     producer.flush(10)
-    assert reader.kept(source) == OffsetRange(0, 4)
+    wait_until_kept(reader, source, OffsetRange(0, 4))
     assert offsets(reader, source, 0, 4) == [0, 1, 2]
     producer.abort_transaction(10)
 
@@ -105,7 +109,7 @@ def test_what_has_expired_is_said_and_not_passed_over(
     client = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     for future in client.delete_records([KafkaPartition(source.topic, 0, 3)]).values():
         future.result(10)
-    assert reader.kept(source) == OffsetRange(3, 6)
+    wait_until_kept(reader, source, OffsetRange(3, 6))
     with pytest.raises(PositionLostError, match=r"reading .* from 0"):
         offsets(reader, source, 0, 6)
     assert offsets(reader, source, 3, 6) == [3, 4]
