@@ -1,4 +1,4 @@
-"""A bounded slice of `make torture`: what `make test` has time for. The real thing is its own verb."""
+"""A bounded slice of `make torture`, what `make test` has time for; the real thing is its own verb."""
 
 import subprocess
 import sys
