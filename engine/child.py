@@ -88,10 +88,7 @@ class Child:
         if self.killed_for:
             return None, self.killed_for
         if code == 0:
-            return (
-                None,
-                "the worker ended with exit code 0 and did not say that it was done: a plugin ended its process",
-            )
+            return None, "the worker ended with exit code 0 and did not say that it was done: a plugin ended it"
         return None, f"the worker was killed by {_signal_name(-code)}" if code and code < 0 else f"exit code {code}"
 
 
