@@ -18,7 +18,7 @@ print(child.bury())
 """Without `if __name__ == "__main__"`, as a user may write it."""
 
 
-ENDED = "the worker ended with exit code 0 and did not say that it was done: a plugin ended its process"
+ENDED = "the worker ended with exit code 0 and did not say that it was done: a plugin ended it"
 
 
 def test_a_child_does_not_run_the_program_of_its_supervisor_again(tmp_path: Path) -> None:
