@@ -80,7 +80,7 @@ class SecuritySettings(Section):
             given = [name for name in ("mechanism", "username", "password") if getattr(self, name) is not None]
             return [((name,), f"is used by SASL only, and protocol is {self.protocol}") for name in given]
         if self.mechanism is None:
-            return [(("mechanism",), f"is missing: protocol {self.protocol} needs one")]
+            return [(("mechanism",), f"is missing: protocol {self.protocol} needs one (SCRAM-SHA-512, PLAIN, …)")]
         if self.mechanism not in {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}:
             return []
         absent = [name for name in ("username", "password") if getattr(self, name) is None]

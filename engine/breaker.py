@@ -49,6 +49,6 @@ class Breaker:
     def _trip(self, what: str, refused: Sequence[Refusal]) -> BreakerError:
         ((message, count),) = Counter(refusal.message for refusal in refused).most_common(1)
         return BreakerError(
-            f"{what} (dead_letters.breaker), {count} of this batch for: {message}. Nothing of the batch was landed or "
-            "refused yet. Mend the producer, the validator or the limits, then send SIGHUP or restart."
+            f"{what} (dead_letters.breaker), {count} of the last ones for: {message}. Nothing of the batch was landed "
+            "or refused yet. Mend the producer, the validator or the limits, then send SIGHUP or restart."
         )

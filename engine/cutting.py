@@ -1,5 +1,6 @@
 """Cuts a batch where one ledger entry could not say all of it: too many holes and skipped messages."""
 
+from dataclasses import replace
 from itertools import repeat
 from operator import is_not
 
@@ -18,6 +19,8 @@ class RangesLeft:
 
     def fits(self, part: Batch) -> int:
         """How many of the first messages of `part` the entry can take beside what was taken; 0 when full."""
+        if self._left < 0:
+            return self._least
         if _is_plain(part):
             return len(part)
         left, expected = self._left, part.range.first
@@ -28,16 +31,26 @@ class RangesLeft:
                 return max(index, self._least)
         return len(part)
 
-    def take(self, part: Batch) -> None:
-        """Count what `part` brings: never fewer ranges than the entry will have of it."""
+    def take(self, part: Batch, skipped: int) -> None:
+        """Count what `part` brings: never fewer ranges than the entry will have of it.
+
+        A validator may skip messages, too, which nobody knows before: so a slice can bring more than was left.
+        """
         self._least = 0
-        if not _is_plain(part):
-            self._left -= len(part.holes()) + sum(value is None for value in part.values)
+        self._left -= len(part.holes()) + skipped
 
 
-def cut_to(rows: int, part: Batch) -> tuple[Batch, Batch | None]:
-    """The first `rows` messages of `part`, and the rest; None for no rest."""
-    return (part, None) if rows >= len(part) else part.cut(rows)
+def cut_to(rows: int, part: Batch, epoch_before: int | None) -> tuple[Batch, Batch | None]:
+    """The first `rows` messages of `part`, and the rest; None for no rest.
+
+    The leader epoch in the middle is known where it is the same at both ends (`epoch_before` is that of the slice
+    before); a guess could take a healthy partition for a truncated one.
+    """
+    if rows >= len(part):
+        return part, None
+    first, rest = part.cut(rows)
+    known = part.leader_epoch if part.leader_epoch == epoch_before else None
+    return replace(first, leader_epoch=known), rest
 
 
 def _is_plain(part: Batch) -> bool:

@@ -58,10 +58,11 @@ def land(slices: Iterable[Batch], expected: int, path: Path) -> Landed | None:
     """
     letters: list[DeadLetter] = []
     with path.sink.stage() as stage:
-        next_offset, rest, ranges = expected, None, RangesLeft()
+        next_offset, epoch, rest, ranges = expected, None, None, RangesLeft()
         for read in slices:
             check_order(read, next_offset)
-            part, rest = cut_to(min(stage.fits(read), ranges.fits(read)), read)
+            part, rest = cut_to(min(stage.fits(read), ranges.fits(read)), read, epoch)
+            epoch = read.leader_epoch
 
             # 1. Decide. Nothing is durable; a death here costs the work only.
             failpoint("before_validate")
@@ -73,7 +74,7 @@ def land(slices: Iterable[Batch], expected: int, path: Path) -> Landed | None:
             failpoint("before_stage")
             stage.add(part, verdict, refused)
             letters += refused
-            ranges.take(part)
+            ranges.take(part, len(verdict.skipped))
             next_offset = part.range.next
             if rest is not None:
                 break

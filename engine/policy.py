@@ -19,10 +19,10 @@ class Policies:
 
 
 def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict]) -> Verdict:
-    """The verdict over the whole batch; the validator is only shown what the policies leave to it."""
+    """The verdict over the whole batch; the validator is only shown what the policies leave to it, if anything."""
     special = _special(batch, policies)
     if not special:
-        return validate(batch)
+        return validate(batch) if len(batch) else Verdict()
     refused, skipped = list[Refusal](), list[int]()
     for index in special:
         value = batch.values[index]
@@ -36,7 +36,8 @@ def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict
             refused.append(Refusal(index, "tombstone", "a tombstone (null value); policies.tombstone is refuse"))
         else:
             skipped.append(index)
-    verdict = validate(batch.without(special))
+    rest = batch.without(special)
+    verdict = validate(rest) if len(rest) else Verdict()
     place = _places(special)
     refused += [replace(refusal, index=place(refusal.index)) for refusal in verdict.refused]
     skipped += [place(index) for index in verdict.skipped]

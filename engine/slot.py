@@ -57,6 +57,13 @@ class Slot:
             log.warning("waiting", partition=str(self.source), why=why)
         self.phase("waiting", why)
 
+    def not_started(self, why: str) -> None:
+        """There is no worker: try again later, as after a death."""
+        log.warning("worker ended", partition=str(self.source), exit="not started", why=why)
+        self.state.restarts["not started"] = self.state.restarts.get("not started", 0) + 1
+        self.due_at = NEVER
+        self._retry(why)
+
     def start(self, child: Child) -> None:
         """Take a worker that was just started."""
         self.child, self.state.pid = child, child.pid

@@ -133,8 +133,12 @@ class Supervisor:
                 if running >= self._orders.workers_max:
                     slot.wait_for_a_place(self._orders.workers_max)
                     continue
-                slot.start(self._orders.start(slot.source))
-                running += 1
+                try:
+                    slot.start(self._orders.start(slot.source))
+                except (EOFError, OSError) as error:  # the forkserver died just now: the next start makes another one
+                    slot.not_started(f"the worker could not be started ({type(error).__name__}: {error})")
+                else:
+                    running += 1
         if now - self._facts_at > FACTS_SECONDS:
             self._facts_at = now
             for slot in self._running():

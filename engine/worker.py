@@ -3,7 +3,7 @@
 import gc
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from streamlake.engine.contracts import BatchLimits, PartitionSink, Source
 from streamlake.engine.entries import Entry
@@ -48,6 +48,7 @@ class Worker:
         self._parts = parts
         self._link = link
         self._read_at = 0.0  # monotonic seconds after the last poll
+        self._begun_at: float | None = None  # when the batch in hand got its first slice
         self._path = parts.path(parts.recovery.sink, self._confirm_topic, self._report)
         self._last: Entry | None = None
 
@@ -82,10 +83,16 @@ class Worker:
 
     def _slices(self, source: Source, rest: Batch | None) -> Iterator[Batch]:
         """The next batch: what the last entry could not take of a slice, and then what comes."""
+        limits, self._begun_at = self._parts.limits, None
         if rest is not None:
+            self._begun_at = time.monotonic()
             yield rest
-        for number, part in enumerate(source.slices(self._parts.limits, self._go_on), 1):
+            if len(rest) >= limits.rows_max:
+                return
+            limits = replace(limits, rows_max=limits.rows_max - len(rest))
+        for number, part in enumerate(source.slices(limits, self._go_on), 1):
             self._read_at = time.monotonic()
+            self._begun_at = self._begun_at or self._read_at
             yield part
             if number % SLICES_A_COLLECTION == 0:
                 self._collect_garbage()
@@ -118,7 +125,7 @@ class Worker:
                 next=entry.next,
                 leader_epoch=entry.leader_epoch,
                 first=entry.first,
-                seconds=time.monotonic() - self._read_at,
+                seconds=time.monotonic() - (self._begun_at or self._read_at),
                 landed=entry.landed,
                 refused=entry.refused,
                 skipped=entry.skipped,

@@ -1,5 +1,7 @@
 """The `streamlake` command: finds the subcommand, loads only that one, and ends without a traceback."""
 
+import atexit
+import contextlib
 import gc
 import importlib
 import os
@@ -83,15 +85,25 @@ def streamlake() -> None:
     """
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and end the process: errors are sentences on standard error, never a traceback.
+def main() -> None:
+    """Run the command line and end the process, without taking the interpreter down.
+
+    What the threads of Arrow and of librdkafka do while an interpreter is taken down has been seen to abort it, after
+    all was done.
+    """
+    code = run()
+    atexit._run_exitfuncs()  # noqa: SLF001  (no public call does what an orderly end does: multiprocessing has a folder)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # its reader is gone
+            stream.flush()
+    os._exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; its exit code. Errors are sentences on standard error, never a traceback.
 
     STREAMLAKE_DEBUG=1 shows the traceback of every error.
     """
-    sys.exit(_run(arguments))
-
-
-def _run(arguments: Sequence[str] | None) -> int:
     gc.set_threshold(GARBAGE_THRESHOLD)
     try:
         # A reader of our output who is gone (`| head`) is click's: it ends quietly with 1.
@@ -99,6 +111,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except SystemExit as end:
+        return int(end.code or 0)
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except StreamLakeError as error:

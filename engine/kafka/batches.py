@@ -18,7 +18,7 @@ class Columns:
     """
 
     def __init__(self) -> None:
-        self.bytes = 0  # of keys and values
+        self.bytes = 0  # of keys, values and headers
         self._offsets: list[int] = []
         self._timestamps_ms: list[int] = []
         self._timestamp_types: list[int] = []
@@ -33,14 +33,17 @@ class Columns:
         """Take in messages that come after all before; none of them is an error."""
         if not messages:
             return
-        self.bytes += sum(map(len, messages))
         self._offsets.extend(cast("Iterable[int]", map(Message.offset, messages)))
         kinds, stamps = zip(*map(Message.timestamp, messages), strict=True)
         self._timestamp_types.extend(kinds)
         self._timestamps_ms.extend(stamps)
-        self._keys.extend(cast("Iterable[bytes | None]", map(Message.key, messages)))
+        keys = list(map(Message.key, messages))
+        self.bytes += sum(map(len, messages)) + sum(map(len, filter(None, keys)))  # a message's length is its value's
+        self._keys.extend(cast("Iterable[bytes | None]", keys))
         self._values.extend(cast("Iterable[bytes | None]", map(Message.value, messages)))
-        self._headers.extend(_shared(_headers_of(messages)))
+        for headers, records in _runs(_headers_of(messages)):
+            self.bytes += records * sum(len(name) + len(value or b"") for name, value in headers or ())
+            self._headers.extend(repeat(headers, records))
 
     def batch(self, source: TopicPartition, covered: OffsetRange, leader_epoch: int | None) -> Batch:
         """All that was taken in, as a batch over `covered`; the epoch belongs to the range's end."""
@@ -90,12 +93,12 @@ def _headers_of(messages: Sequence[Message]) -> list[Any]:
             return headers
 
 
-def _shared(headers: list[Any]) -> Iterator[Sequence[Header] | None]:
-    """Each record's headers in order, with repeats; None where there are none, which the client gives as `[]`, too.
+def _runs(headers: list[Any]) -> Iterator[tuple[Sequence[Header] | None, int]]:
+    """Headers, and how many records one after the other have them; None for none, which the client gives as `[]`, too.
 
     Neighbours mostly have the same ones: these share one list, which spares ten objects a record, and lets a sink see
     by identity that they are the same.
     """
     begins = [0, *compress(count(1), map(ne, headers, islice(headers, 1, None)))]
     for begin, end in pairwise([*begins, len(headers)]):
-        yield from repeat(headers[begin] or None, end - begin)
+        yield headers[begin] or None, end - begin

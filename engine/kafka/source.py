@@ -57,7 +57,7 @@ class KafkaSource:
                 chunk = self._consume(limits, taken.bytes + columns.bytes, taken.rows + len(columns), began)
                 if chunk and not taken.rows and not columns:
                     began = since = time.monotonic()
-                columns.add(self._wanted(chunk))
+                self._take(chunk, columns)
                 wanted = go_on()
                 position, epoch = self._position()
                 now = time.monotonic()
@@ -91,10 +91,6 @@ class KafkaSource:
             raise self._refusal(error.args[0]) from error
         for refused in filter(None, map(Message.error, chunk)):
             raise self._refusal(refused)
-        if chunk:
-            # The largest recent mean: a topic that turns from small to large messages must not overrun the limit.
-            mean = sum(map(len, chunk)) / len(chunk)
-            self._bytes_mean = max(mean, 0.9 * self._bytes_mean)
         return chunk
 
     def _position(self) -> tuple[int, int | None]:
@@ -104,13 +100,17 @@ class KafkaSource:
             return self._next, self._epoch
         return found.offset, found.leader_epoch
 
-    def _wanted(self, chunk: list[Message]) -> list[Message]:
-        """Those before the end of a bounded run; remembers the epoch of the last one."""
+    def _take(self, chunk: list[Message], columns: Columns) -> None:
+        """Take in those before the end of a bounded run; remembers the epoch of the last one, and the mean size."""
         if self._until is not None and chunk and offset_of(chunk[-1]) >= self._until:
             chunk = [message for message in chunk if offset_of(message) < self._until]
-        if chunk:
-            self._last_epoch = chunk[-1].leader_epoch()
-        return chunk
+        if not chunk:
+            return
+        self._last_epoch = chunk[-1].leader_epoch()
+        before = columns.bytes
+        columns.add(chunk)
+        # The largest recent mean: a topic that turns from small to large messages must not overrun the limit.
+        self._bytes_mean = max((columns.bytes - before) / len(chunk), 0.9 * self._bytes_mean)
 
     def _slice(self, columns: Columns, position: int, epoch: int | None) -> Batch | None:
         if self._until is not None and position > self._until:

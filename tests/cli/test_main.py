@@ -48,8 +48,7 @@ def test_every_command_that_is_listed_is_there_and_has_help(name: str) -> None:
 def test_help_loads_no_heavy_library() -> None:
     code = (
         "import sys, streamlake.engine.cli.main as m\n"
-        "try: m.main(['--help'])\n"
-        "except SystemExit: pass\n"
+        "m.run(['--help'])\n"
         "print(sorted({n.partition('.')[0] for n in sys.modules} & "
         "{'pydantic', 'confluent_kafka', 'pyarrow', 'fsspec', 'rich', 'structlog', 'yaml'}))"
     )
@@ -98,9 +97,7 @@ def test_the_codes_of_workers_are_not_those_of_commands(
         raise error
 
     monkeypatch.setattr(module.streamlake, "main", failing)
-    with pytest.raises(SystemExit) as caught:
-        module.main([])
-    assert caught.value.code == code
+    assert module.run([]) == code
     assert capsys.readouterr().err == f"{error}\n"
 
 
@@ -111,9 +108,7 @@ def test_an_error_nobody_thought_of_is_one_line_that_says_how_to_see_more(
         raise KeyError("surprise")
 
     monkeypatch.setattr(module.streamlake, "main", broken)
-    with pytest.raises(SystemExit) as caught:
-        module.main([])
-    assert caught.value.code == 1
+    assert module.run([]) == 1
     said = capsys.readouterr().err
     assert said.startswith("unexpected KeyError: 'surprise'")
     assert "STREAMLAKE_DEBUG=1" in said
@@ -126,9 +121,7 @@ def test_ctrl_c_ends_in_130(monkeypatch: pytest.MonkeyPatch, raised: object) -> 
         raise raised if isinstance(raised, BaseException) else click.Abort
 
     monkeypatch.setattr(module.streamlake, "main", interrupted)
-    with pytest.raises(SystemExit) as caught:
-        module.main([])
-    assert caught.value.code == 130
+    assert module.run([]) == 130
 
 
 def test_a_reader_that_goes_away_is_no_traceback() -> None:

@@ -51,3 +51,11 @@ def test_an_ordinary_batch_is_handed_to_the_validator_as_it_is() -> None:
 
 def test_a_batch_of_holes_only_is_decided_without_a_record() -> None:
     assert list(decide(batch_of([], 5, following=9), SKIP, refuse_b).refused) == []
+
+
+def test_a_validator_is_never_asked_about_nothing() -> None:
+    def never(_: Batch) -> Verdict:
+        raise AssertionError("asked about nothing")
+
+    assert decide(batch_of([], 5, following=9), SKIP, never) == Verdict()
+    assert list(decide(batch_of([None, None]), SKIP, never).skipped) == [0, 1]

@@ -122,3 +122,13 @@ def test_counters_add_up_over_workers_and_never_go_back() -> None:
         slot.progress(Progress("reading", 9, 0, landed=3, refused=1, skipped=2, bytes=10, committed_at="t"))
     state = slot.state
     assert (state.landed, state.refused, state.skipped, state.bytes, state.batches, state.next) == (6, 2, 4, 20, 2, 9)
+
+
+def test_a_worker_that_could_not_be_started_counts_as_a_death_and_is_tried_again() -> None:
+    slot = Slot(ORDERS, LIMITS)
+    slot.not_started("the worker could not be started (EOFError: )")
+    assert (slot.child, slot.state.phase) == (None, "backing off")
+    assert time.monotonic() < slot.due_at < NEVER
+    for _ in range(2):
+        slot.not_started("the worker could not be started (EOFError: )")
+    assert slot.state.phase == "parked"

@@ -62,6 +62,22 @@ def test_an_engine_killed_as_a_whole_again_and_again_goes_on_where_its_ledger_en
     scene.check()
 
 
+def test_a_forkserver_that_is_killed_takes_its_workers_and_nothing_else(make_scene: MakeScene) -> None:
+    scene = make_scene(partitions=2)
+    with scene.engine() as engine:
+        for turn in range(3):
+            for partition in range(2):
+                scene.produce(orders(100, first=100 * turn), partition)
+            wait_until(lambda turn=turn: scene.landed() == 200 * (turn + 1), engine.log)  # type: ignore[misc]
+            # Everything but the supervisor, the resource tracker and the forkserver among them.
+            for process in engine.family():
+                if process.pid != engine.process.pid:
+                    process.kill()
+        engine.stop()
+    scene.run()  # what the last ones had committed and not sent
+    scene.check()
+
+
 def test_a_worker_killed_from_outside_however_often_never_costs_an_innocent_record(make_scene: MakeScene) -> None:
     scene = make_scene(batch__rows_max=10_000, batch__seconds_max=1.0)
     scene.produce(orders(100))

@@ -87,6 +87,25 @@ def test_a_batch_of_large_messages_is_closed_by_bytes(kafka: SharedKafka) -> Non
     assert max(sizes) < 4_000_000 + queue_and_one_fetch
 
 
+@pytest.mark.parametrize("where", ["key", "header"])
+def test_keys_and_headers_count_as_much_as_values(kafka: SharedKafka, where: str) -> None:
+    topic = make_topic(kafka.bootstrap_servers)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    large = b"L" * 500_000
+    for _ in range(40):
+        headers: list[tuple[str, str | bytes | None]] = [("large", large)] if where == "header" else []
+        producer.produce(topic, b"{}", large if where == "key" else None, headers=headers)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    source = open_source(kafka.bootstrap_servers, topic)
+    slices: list[Batch] = []
+    while sum(map(len, slices)) < 40:
+        taken = list(source.slices(BatchLimits(100_000, 4_000_000, 5), lambda: True))
+        assert sum(map(len, taken)) < 40, "all of them are one batch of 20 MB"
+        slices += taken
+    source.close()
+
+
 def test_a_bounded_run_reads_up_to_its_end_and_no_further(kafka: SharedKafka) -> None:
     topic = make_topic(kafka.bootstrap_servers)
     fill(kafka.bootstrap_servers, topic, [b"%d" % i for i in range(20)])

@@ -5,12 +5,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from sinks.making import batch, claimed, files, landed, letter, partition, staged
 
 from streamlake.engine.entries import Head
-from streamlake.engine.errors import BreakerError, FencedError, StorageError
+from streamlake.engine.errors import BreakerError, FencedError, StorageError, ValidatorError
 from streamlake.engine.records import OffsetRange, Refusal, Verdict
+from streamlake.plugins.sinks.file import batch as staged_batch
 from streamlake.plugins.sinks.file.backends.local import LocalBackend
 from streamlake.plugins.sinks.file.partition import CLAIM_ATTEMPTS
 from streamlake.plugins.sinks.file.reader import FileLedger
@@ -369,3 +371,32 @@ def test_a_batch_that_is_given_up_leaves_no_file_and_says_nothing(tmp_path: Path
     gc.collect()  # a ParquetWriter that is let go completes its footer: into nothing
     assert files(tmp_path, "_stage") == []
     assert landed(sink, batch([b"1"])).next == 1
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "jsonl"])
+def test_many_files_of_a_batch_hold_back_no_more_than_they_may_and_are_whole_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_format: str
+) -> None:
+    monkeypatch.setattr(staged_batch, "HELD_BYTES_MAX", 100_000)
+    sink = claimed(tmp_path, partition_by="record_hour", format=file_format)
+    hours = [3_600_000 * hour for hour in range(6)]
+    value = b'"%b"' % (b"x" * 30_000)
+    with sink.stage() as stage:
+        for turn in range(3):
+            for number, hour in enumerate(hours[: 6 - turn]):  # some get no more rows after they had to let go
+                first = sum(6 - before for before in range(turn)) + number
+                stage.add(batch([value], first, timestamps_ms=[hour]), Verdict(), [])
+        record = stage.seal()
+    entry = sink.commit(record)
+    sink.publish(record)
+    assert [file.rows for file in entry.files] == [3, 3, 3, 3, 2, 1]
+    ledger = FileLedger(LocalBackend(tmp_path))
+    assert [list(ledger.values(file) or ()) for file in entry.files] == [[value] * file.rows for file in entry.files]
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "jsonl"])
+def test_a_validator_whose_columns_change_their_types_parks_with_their_names(tmp_path: Path, file_format: str) -> None:
+    with claimed(tmp_path, columns="typed", format=file_format).stage() as stage:
+        stage.add(batch([b"1"]), Verdict(columns=pa.table({"a": [1], "b": ["x"]})), [])
+        with pytest.raises(ValidatorError, match=r"now it has a: double; before, a: int64, b: string"):
+            stage.add(batch([b"1"], 1), Verdict(columns=pa.table({"a": [1.5], "b": ["x"]})), [])

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does it: the torture is a program, too
 
 # ruff: noqa: E402 - after the path above
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]  # its stubs forget it
 from support.engine import STREAMLAKE, pipeline_yaml
 from torture.hosts import Host, bugs_in
 from torture.nemesis import FAULTS, KILLS, Nemesis, World, make_dead_topic, swarm
@@ -218,10 +220,22 @@ def _caught_up(world: World) -> float | None:
     began = time.monotonic()
     while time.monotonic() - began < CONVERGE_SECONDS:
         lags = _lags(world)
-        if len(lags) == world.partitions + 1 and not any(lags.values()):
+        if len(lags) == world.partitions + 1 and not any(lags.values()) and not _open_transactions(world):
             return round(time.monotonic() - began, 1)
         threading.Event().wait(1)
     return None
+
+
+def _open_transactions(world: World) -> bool:
+    """Whether a producer that died has left a transaction open: until the broker ends it, nothing after it is read."""
+    parts = [TopicPartition(world.topic, number) for number in range(world.partitions)]
+    parts.append(TopicPartition(f"{world.topic}.state", 0))
+    ends = []
+    for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        found = world.admin.list_offsets(dict.fromkeys(parts, latest), isolation_level=isolation)
+        ends.append([future.result(30).offset for future in found.values()])
+    return ends[0] != ends[1]
 
 
 def _lags(world: World) -> dict[str, Any]:
@@ -288,6 +302,7 @@ def main() -> int:
     parser.add_argument("--everything", action="store_true", help="every kind of fault, not a seed's choice")
     parser.add_argument("--keep", type=Path, default=None, help="leave lake and logs in this folder")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing of a run outlives it
     seed = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
     with tempfile.TemporaryDirectory(prefix="streamlake-torture-") as temporary:
         folder = asked.keep or Path(temporary)

@@ -105,6 +105,10 @@ class Workload:
                 )
             except BufferError:
                 producer.poll(1)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._UNKNOWN_PARTITION:
+                    raise
+                self._count("too early for a new partition")
             sequence += 1
         return sequence
 

@@ -8,7 +8,7 @@ from typing import Self
 import pyarrow as pa
 
 from streamlake.engine.entries import CommitRecord, FileEntry
-from streamlake.engine.errors import StorageError
+from streamlake.engine.errors import StorageError, ValidatorError
 from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind, Verdict, joined_ranges, ranges_of
 from streamlake.plugins.sinks.file import partitioning
 from streamlake.plugins.sinks.file.formats.base import Rows
@@ -110,10 +110,12 @@ class RawFile:
         self.payload: PayloadKind = stager.job.payload
         self.writer = stager.format.writer(staged.out)
         self.rows = 0
+        self._columns: pa.Schema | None = None  # of the validator's columns, where rows are typed
         self.timestamps_ms = Span()  # of the records that have one
 
     def add(self, rows: Rows) -> None:
         """Encode some more."""
+        self._check_columns(rows)
         batch = rows.batch
         stamps = batch.timestamps_ms
         if 0 in batch.timestamp_types:
@@ -121,6 +123,20 @@ class RawFile:
         self.writer.add(rows)
         self.timestamps_ms.add(stamps)
         self.rows += len(batch)
+
+    def _check_columns(self, rows: Rows) -> None:
+        """Raise ValidatorError where the validator's columns are others than before: a file has one schema."""
+        if rows.columns is None:
+            return
+        before, now = self._columns, rows.columns.schema
+        self._columns = now
+        if before is not None and before != now:
+            differ = [f"{field.name}: {field.type}" for field in now if field not in list(before)] or now.names
+            raise ValidatorError(
+                f"the validator's columns are not the same for all records: now it has {', '.join(differ)}; before, "
+                f"{', '.join(f'{field.name}: {field.type}' for field in before)}. Name each column's type where they "
+                "are made; nothing of the batch was landed"
+            )
 
 
 @dataclass(slots=True)

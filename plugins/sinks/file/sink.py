@@ -33,7 +33,8 @@ class FileSink:
         return runs.register(self._backend, identity)
 
     def find_run(self, run: str) -> RunIdentity | None:
-        """The identity that stands there, or None. Reads only."""
+        """The identity that stands there, or None. Reads only. Raises ConfigError for a root that can't be one."""
+        self._backend.check()
         return runs.find(self._backend, run)
 
     def partition(self, job: PartitionJob) -> FilePartitionSink:

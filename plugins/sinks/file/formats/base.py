@@ -40,14 +40,10 @@ class Rows:
     payload: PayloadKind
     columns: pa.Table | None = None
 
-    def payload_bytes(self) -> int:
-        """The bytes of all values."""
-        return sum(map(len, filter(None, self.batch.values)))
-
     def slices(self, bytes_max: int) -> "Iterator[Rows]":
         """The rows in consecutive parts with payloads of up to `bytes_max`, at least one row each."""
         batch = self.batch
-        if len(batch) <= SLICE_ROWS_MAX and self.payload_bytes() <= bytes_max:
+        if len(batch) <= SLICE_ROWS_MAX and sum(map(len, filter(None, batch.values))) <= bytes_max:
             yield self
             return
         values = [value or b"" for value in batch.values] if None in batch.values else batch.values

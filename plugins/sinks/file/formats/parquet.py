@@ -134,7 +134,7 @@ class ParquetRows:
         open_writer: Callable[[pa.Schema], pq.ParquetWriter],
         row_group_bytes_max: int,
     ) -> None:
-        self.held_bytes = 0  # of payloads
+        self.held_bytes = 0
         self._table_of = table_of
         self._open_writer = open_writer
         self._row_group_bytes_max = row_group_bytes_max
@@ -144,14 +144,16 @@ class ParquetRows:
     def add(self, rows: Rows) -> None:
         """Make columns of the rows; write a row group when there are enough."""
         for part in rows.slices(self._row_group_bytes_max):
-            size = part.payload_bytes()
-            if self._held and self.held_bytes + size > self._row_group_bytes_max:
+            table = self._table_of(part)
+            if self._held and self.held_bytes + table.nbytes > self._row_group_bytes_max:
                 self.flush()
-            self._held.append(self._table_of(part))
-            self.held_bytes += size
+            self._held.append(table)
+            self.held_bytes += table.nbytes
 
     def flush(self) -> None:
-        """Write what is held back as a row group."""
+        """Write what is held back as a row group; nothing where it was written already."""
+        if not self._held:
+            return
         table = pa.concat_tables(self._held)
         self._held, self.held_bytes = [], 0
         if self._writer is None:
