@@ -1,18 +1,23 @@
 """One batch comes slice by slice: one entry, one file for each folder, and nothing left where it is given up."""
 
 import gc
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from sinks.making import batch, claimed, files, landed, letter
+from sinks.making import IDENTITY, NOW, ORDERS, batch, claimed, files, job, landed, letter, options
 
 from streamlake.engine.errors import BreakerError, ValidatorError
+from streamlake.engine.operations.prove import prove
 from streamlake.engine.records import OffsetRange, Refusal, Verdict
 from streamlake.plugins.sinks.file import batch as staged_batch
 from streamlake.plugins.sinks.file.backends.local import LocalBackend
+from streamlake.plugins.sinks.file.partition import FilePartitionSink
 from streamlake.plugins.sinks.file.reader import FileLedger
+from streamlake.plugins.sinks.file.sink import FileSink
 
 
 @pytest.mark.parametrize("chosen", [{"format": "parquet"}, {"format": "jsonl", "compression": "zstd"}])
@@ -90,3 +95,19 @@ def test_a_validator_whose_columns_change_their_types_parks_with_their_names(tmp
         stage.add(batch([b"1"]), Verdict(columns=pa.table({"a": [1], "b": ["x"]})), [])
         with pytest.raises(ValidatorError, match=r"now it has a: double; before, a: int64, b: string"):
             stage.add(batch([b"1"], 1), Verdict(columns=pa.table({"a": [1.5], "b": ["x"]})), [])
+
+
+def test_hosts_whose_clocks_are_an_hour_apart_and_jump_take_turns_and_all_is_proven(tmp_path: Path) -> None:
+    """Nothing but the folders' names and what an entry says of its time comes from a clock."""
+    sink = FileSink.from_options({"root": str(tmp_path), "partition_by": "ingestion_hour"}, base_dir=tmp_path)
+    sink.register_run(replace(IDENTITY, starts={ORDERS: 0}))
+    clocks = [NOW, NOW - timedelta(hours=1), NOW + timedelta(days=400), datetime(1970, 1, 1, tzinfo=UTC)]
+    for offset in range(12):
+        clock = clocks[offset % len(clocks)]
+        chosen = options(partition_by="ingestion_hour")
+        writer = FilePartitionSink(LocalBackend(tmp_path), job(), chosen, now=lambda clock=clock: clock)  # type: ignore[misc]
+        writer.claim(writer.head())
+        landed(writer, batch([b"1", b"2"], 2 * offset), refused=[1])
+    proof = prove(sink.ledger())
+    assert proof.holds, proof.defects
+    assert (proof.totals.rows, proof.totals.dead_letters, proof.totals.files) == (12, 12, 24)
