@@ -69,6 +69,16 @@ class Host:
         workers = engine.workers() if engine is not None else []
         return luck.choice(workers) if workers else None
 
+    def workers(self) -> list[psutil.Process]:
+        """All of its workers."""
+        engine = self._alive()
+        return engine.workers() if engine is not None else []
+
+    def family(self) -> list[psutil.Process]:
+        """Everything of its engine, the supervisor first; nothing while none runs."""
+        engine = self._alive()
+        return sorted(engine.family(), key=lambda one: one.pid != engine.process.pid) if engine is not None else []
+
     def close(self) -> None:
         """End it with everything that is left of it."""
         self._wanted.clear()
