@@ -90,7 +90,7 @@ def status(
     """
     remarks: list[str] = []
     found: dict[TopicPartition, PartitionStatus] = {}
-    _take_ledger(ledger, found, remarks)
+    _take_ledger(ledger, pipeline, found, remarks)
     _take_broker(broker, topics, group_id, found, remarks)
     if engine is not None and engine.pipeline != pipeline:
         remarks.append(f"the engine at metrics.listen runs {engine.pipeline}, not {pipeline}: it was not asked further")
@@ -116,7 +116,9 @@ def ask_engine(address: str, timeout_seconds: float = 1.0) -> EngineState | None
         return None
 
 
-def _take_ledger(ledger: Ledger, found: dict[TopicPartition, PartitionStatus], remarks: list[str]) -> None:
+def _take_ledger(
+    ledger: Ledger, pipeline: str, found: dict[TopicPartition, PartitionStatus], remarks: list[str]
+) -> None:
     """The newest run's partitions, each with the sums over its entries; a damaged one is told and not summed."""
     try:
         runs = ledger.runs()
@@ -127,6 +129,8 @@ def _take_ledger(ledger: Ledger, found: dict[TopicPartition, PartitionStatus], r
         remarks.append("no run has landed anything here yet")
         return
     newest = runs[-1]
+    if newest.pipeline != pipeline:
+        remarks.append(f"the root belongs to the pipeline {newest.pipeline}, not to {pipeline}: these are its figures")
     for source, start in newest.starts.items():
         found[source] = PartitionStatus(source, newest.run, start)
     for source in ledger.partitions(newest.run):

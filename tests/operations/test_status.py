@@ -138,3 +138,9 @@ def test_a_root_where_nothing_has_landed_says_so(tmp_path: Path) -> None:
     found = told(empty, {ORDERS_0: (130, None)})
     assert "no run has landed anything here yet" in found.remarks
     assert of(found, ORDERS_0).end == 130
+
+
+def test_a_root_of_another_pipeline_is_said_to_be_one(lake: Lake) -> None:
+    found = status(lake.ledger(), "payments", ["orders"], "group", Broker({}), None)
+    assert "the root belongs to the pipeline orders, not to payments: these are its figures" in found.remarks
+    assert not any("belongs" in remark for remark in told(lake, {}).remarks)
