@@ -1,6 +1,6 @@
 """Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
 
-    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--keep FOLDER]
+    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--spare WORD …] [--keep FOLDER]
 
 Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
 nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
@@ -60,10 +60,11 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
 
 
-def torture(seed: int, minutes: float, *, everything: bool, folder: Path, say: Callable[[str], None]) -> Outcome:
+def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[str], None]) -> Outcome:
     """One run in `folder`, which holds all that it leaves."""
-    luck = random.Random(seed)
-    outcome = Outcome(seed, swarm(luck, everything=everything))
+    luck, minutes = random.Random(seed), asked.minutes
+    enabled = swarm(luck, everything=asked.everything)
+    outcome = Outcome(seed, {name: weight for name, weight in enabled.items() if not _spared(name, asked.spare)})
     with ExitStack() as stack:
         ports = free_ports(2 * NODES)
         behind, before = ports[:NODES], ports[NODES:]
@@ -71,7 +72,9 @@ def torture(seed: int, minutes: float, *, everything: bool, folder: Path, say: C
         say(f"starting {NODES} Kafka nodes")
         properties = {"group.consumer.session.timeout.ms": "6000", "group.consumer.heartbeat.interval.ms": "1000"}
         proxied = list(zip(behind, before, strict=True))
-        kafka = stack.enter_context(LocalKafka(NODES, properties=properties, proxied=proxied))
+        # Kept data shows what each node had, when the judges say that Kafka told two readers different things.
+        data = folder / "kafka" if asked.keep else None
+        kafka = stack.enter_context(LocalKafka(NODES, properties=properties, proxied=proxied, data_dir=data))
         world = _world(kafka, wires, before, folder, luck)
         for host in world.hosts:
             stack.callback(host.close)
@@ -283,6 +286,10 @@ def _beside(work: Callable[[], object], every_seconds: float) -> Iterator[None]:
         raise raised[0]
 
 
+def _spared(name: str, words: list[str]) -> bool:
+    return any(word in name for word in words)
+
+
 def told(outcome: Outcome) -> str:
     """The table of faults, the counts, and the closing line."""
     lines = [f"{outcome.happened[name]:6}  {name}" for name in FAULTS if name in outcome.enabled]
@@ -300,7 +307,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--everything", action="store_true", help="every kind of fault, not a seed's choice")
-    parser.add_argument("--keep", type=Path, default=None, help="leave lake and logs in this folder")
+    parser.add_argument(
+        "--spare", nargs="*", default=[], metavar="WORD", help="no faults with these words in their name"
+    )
+    parser.add_argument("--keep", type=Path, default=None, help="leave lake, logs and Kafka's data in this folder")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing of a run outlives it
     seed = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
@@ -308,11 +318,12 @@ def main() -> int:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         say = lambda text: print(f"torture: {text}", file=sys.stderr, flush=True)  # noqa: E731
-        outcome = torture(seed, asked.minutes, everything=asked.everything, folder=folder, say=say)
+        outcome = torture(asked, seed, folder, say)
     print(told(outcome))
     if outcome.faults:
-        everything = " --everything" if asked.everything else ""
-        print(f"replay: python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{everything}")
+        more = " --everything" if asked.everything else ""
+        more += f" --spare {' '.join(asked.spare)}" if asked.spare else ""
+        print(f"replay: python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{more}")
     return 1 if outcome.faults else 0
 
 
