@@ -3,7 +3,7 @@
 # MINUTES are for torture, HOURS for soak.
 
 PYTHON3 ?= python3
-JOBS = 2
+JOBS = 3
 
 VENV = .venv
 PYTHON = $(VENV)/bin/python
