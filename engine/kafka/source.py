@@ -21,7 +21,7 @@ from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 POLL_SECONDS = 0.5  # how long one call may block: bounds the time between two heartbeats
 IDLE_SECONDS = 1.0
 GATHER_SECONDS = 0.01
-SLICE_ROWS_MAX = 1000  # also per call; many more take memory and miss the processor's cache
+SLICE_ROWS_MAX = 2000  # also per call; many more take memory and miss the processor's cache
 SLICE_BYTES_MAX = 2 * 2**20
 SLICE_SECONDS_MAX = 0.25  # few messages a second are gathered: each slice has a price of its own
 MESSAGES_FIRST = 500  # until the size of this topic's messages is known
