@@ -61,7 +61,7 @@ class BatchSettings(Section):
     )
     bytes_max: Annotated[Size, Field(ge=1024, le=16 * 1024**3)] = Field(
         default=128 * 1024**2,
-        description="Bytes of keys and values in a batch at most: what a death costs to read again. Default: 128MiB.",
+        description="Bytes of keys, values and headers in a batch at most: a death reads them again. Default: 128MiB.",
     )
     seconds_max: Annotated[Seconds, Field(ge=0.05, le=86_400)] = Field(
         default=60.0, description="Seconds from a batch's first message to its close at most. Default: 60s."

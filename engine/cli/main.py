@@ -112,7 +112,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except SystemExit as end:
-        return int(end.code or 0)
+        return end.code if isinstance(end.code, int) else Exit.FAILED if end.code else Exit.DONE
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except StreamLakeError as error:

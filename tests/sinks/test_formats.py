@@ -301,10 +301,10 @@ def test_duckdb_reads_what_landed(tmp_path: Path, chosen: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("chosen", EVERY_FORMAT, ids=lambda chosen: "-".join(chosen.values()))
-def test_large_rows_are_encoded_slice_by_slice(
+def test_large_rows_are_encoded_part_by_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(base, "SLICE_ROWS_MAX", 7)
+    monkeypatch.setattr(base, "PART_ROWS_MAX", 7)
     monkeypatch.setattr(jsonl_reading, "BLOCK_BYTES", 100)
     values = [b'"%b"' % (b"%d" % n * (n % 40)) for n in range(100)]
     (file,) = files_of(claimed(tmp_path, **chosen), batch(values))

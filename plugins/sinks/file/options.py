@@ -10,7 +10,7 @@ from typing import Self, cast
 from streamlake.engine.errors import ConfigError
 from streamlake.plugins.sinks.file.backends.base import Backend
 from streamlake.plugins.sinks.file.backends.registry import backend_of
-from streamlake.plugins.sinks.file.formats.base import COLUMNS, SLICE_BYTES_MAX, Columns, Format
+from streamlake.plugins.sinks.file.formats.base import COLUMNS, PART_BYTES_MAX, Columns, Format
 from streamlake.plugins.sinks.file.formats.jsonl import Compression as JsonlCompression
 from streamlake.plugins.sinks.file.formats.jsonl import JsonlFormat
 from streamlake.plugins.sinks.file.formats.parquet import Compression as ParquetCompression
@@ -25,14 +25,14 @@ _UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, 
 
 @dataclass(frozen=True, slots=True)
 class FileSinkOptions:
-    """What the file sink is told; `row_group_bytes_max` is for Parquet and counts bytes before compression."""
+    """What the file sink is told; `row_group_bytes_max` is for Parquet and counts what columns take in memory."""
 
     root: str
     format: str = "parquet"
     columns: Columns = "envelope"
     compression: str = ""
     partition_by: PartitionBy = "ingestion_date"
-    row_group_bytes_max: int = SLICE_BYTES_MAX
+    row_group_bytes_max: int = PART_BYTES_MAX
 
     @classmethod
     def parse(cls, options: Mapping[str, object]) -> Self:
@@ -48,7 +48,7 @@ class FileSinkOptions:
             "partition_by": _one_of(options, "partition_by", PARTITION_BY, problems, default="ingestion_date"),
             "compression": _one_of(options, "compression", COMPRESSIONS[file_format], problems),
         }
-        size = _size(options.get("row_group_bytes_max", SLICE_BYTES_MAX), problems)
+        size = _size(options.get("row_group_bytes_max", PART_BYTES_MAX), problems)
         if problems:
             raise ConfigError(*problems)
         return cls(
@@ -97,4 +97,4 @@ def _size(value: object, problems: list[str]) -> int:
     if match is not None and match[2] in _UNITS and 2**16 <= (size := int(match[1]) * _UNITS[match[2]]) <= 2**30:
         return size
     problems.append(f"sink.row_group_bytes_max: {value!r} is not between 64KiB and 1GiB; for instance 32MiB")
-    return SLICE_BYTES_MAX
+    return PART_BYTES_MAX

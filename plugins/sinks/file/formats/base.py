@@ -15,8 +15,8 @@ from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKin
 Columns = Literal["envelope", "typed", "value"]
 COLUMNS: tuple[Columns, ...] = ("envelope", "typed", "value")
 
-SLICE_BYTES_MAX = 16 * 2**20
-SLICE_ROWS_MAX = 1_000_000
+PART_BYTES_MAX = 16 * 2**20
+PART_ROWS_MAX = 1_000_000
 
 
 class Out(Protocol):
@@ -40,10 +40,10 @@ class Rows:
     payload: PayloadKind
     columns: pa.Table | None = None
 
-    def slices(self, bytes_max: int) -> "Iterator[Rows]":
+    def parts(self, bytes_max: int) -> "Iterator[Rows]":
         """The rows in consecutive parts with payloads of up to `bytes_max`, at least one row each."""
         batch = self.batch
-        if len(batch) <= SLICE_ROWS_MAX and sum(map(len, filter(None, batch.values))) <= bytes_max:
+        if len(batch) <= PART_ROWS_MAX and sum(map(len, filter(None, batch.values))) <= bytes_max:
             yield self
             return
         values = [value or b"" for value in batch.values] if None in batch.values else batch.values
@@ -51,8 +51,8 @@ class Rows:
         first = 0
         while first < len(batch):
             taken = ends[first - 1] if first else 0
-            last = min(max(bisect_right(ends, taken + bytes_max), first + 1), first + SLICE_ROWS_MAX)
-            yield self._slice(first, last)
+            last = min(max(bisect_right(ends, taken + bytes_max), first + 1), first + PART_ROWS_MAX)
+            yield self._part(first, last)
             first = last
 
     def take(self, indices: Sequence[int]) -> "Rows":
@@ -60,7 +60,7 @@ class Rows:
         columns = None if self.columns is None else self.columns.take(pa.array(indices, pa.int64()))
         return Rows(self.batch.take(indices), self.payload, columns)
 
-    def _slice(self, first: int, last: int) -> "Rows":
+    def _part(self, first: int, last: int) -> "Rows":
         if (first, last) == (0, len(self.batch)):
             return self
         batch, part = self.batch, slice(first, last)

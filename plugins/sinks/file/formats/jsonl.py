@@ -12,7 +12,7 @@ import zstandard
 from streamlake.engine.records import Batch, DeadLetter
 from streamlake.plugins.sinks.file.formats import arrays, jsontext
 from streamlake.plugins.sinks.file.formats.base import (
-    SLICE_BYTES_MAX,
+    PART_BYTES_MAX,
     TIMESTAMP_TYPES,
     Columns,
     Out,
@@ -73,7 +73,7 @@ class JsonLines:
 
     def add(self, rows: Rows) -> None:
         """Write the rows' lines."""
-        for part in rows.slices(SLICE_BYTES_MAX):
+        for part in rows.parts(PART_BYTES_MAX):
             self._stream.write(self._lines_of(part))
 
     def flush(self) -> None:
@@ -191,7 +191,7 @@ def _foreign(value: object) -> orjson.Fragment | str:
 
 def _dead_lines(letters: Sequence[DeadLetter]) -> Iterator[pa.BinaryArray]:
     done = 0
-    for rows in rows_of_letters(letters).slices(SLICE_BYTES_MAX):
+    for rows in rows_of_letters(letters).parts(PART_BYTES_MAX):
         part = letters[done : done + len(rows.batch)]
         done += len(part)
         why = arrays.binary([_why(letter) for letter in part])

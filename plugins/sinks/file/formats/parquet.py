@@ -15,7 +15,7 @@ from streamlake.engine.records import Batch, DeadLetter, PayloadKind, TopicParti
 from streamlake.plugins.sinks.file.formats import arrays
 from streamlake.plugins.sinks.file.formats.arrays import Column
 from streamlake.plugins.sinks.file.formats.base import (
-    SLICE_BYTES_MAX,
+    PART_BYTES_MAX,
     TIMESTAMP_TYPES,
     Columns,
     Out,
@@ -43,7 +43,7 @@ ENCODINGS = {"_offset": "DELTA_BINARY_PACKED"}
 
 
 class ParquetFormat:
-    """Writes and reads Parquet files. `row_group_bytes_max` counts payload bytes before compression.
+    """Writes and reads Parquet files. `row_group_bytes_max` counts what the columns take in memory.
 
     Rows wait as Arrow columns until they make a row group, so that is also what a file takes of memory. A file is
     written to a staged name only: ParquetWriter completes its footer on exceptions, too.
@@ -56,7 +56,7 @@ class ParquetFormat:
         self,
         columns: Columns = "envelope",
         compression: Compression = "zstd",
-        row_group_bytes_max: int = SLICE_BYTES_MAX,
+        row_group_bytes_max: int = PART_BYTES_MAX,
     ) -> None:
         self._columns = columns
         self._compression = compression
@@ -143,7 +143,7 @@ class ParquetRows:
 
     def add(self, rows: Rows) -> None:
         """Make columns of the rows; write a row group when there are enough."""
-        for part in rows.slices(self._row_group_bytes_max):
+        for part in rows.parts(self._row_group_bytes_max):
             table = self._table_of(part)
             if self._held and self.held_bytes + table.nbytes > self._row_group_bytes_max:
                 self.flush()
@@ -221,7 +221,7 @@ def _timestamp_types(types: Sequence[int]) -> Column:
 
 def _dead_tables(letters: Sequence[DeadLetter]) -> Iterator[pa.Table]:
     done = 0
-    for rows in rows_of_letters(letters).slices(SLICE_BYTES_MAX):
+    for rows in rows_of_letters(letters).parts(PART_BYTES_MAX):
         part = letters[done : done + len(rows.batch)]
         done += len(part)
         yield pa.table({**_envelope(rows.batch, "bytes"), **_why(part)})
