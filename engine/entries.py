@@ -1,7 +1,7 @@
 """What crosses StreamLake's rooms about the ledger: runs, files, entries, and how far a partition is (DESIGN §5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from streamlake.engine.records import DeadLetter, OffsetRange, PayloadKind, TopicPartition
@@ -46,11 +46,46 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Totals:
+    """All that a ledger holds up to and with an entry, so that nobody has to sum up years of them.
+
+    Offsets by their fate, files and the bytes of files. `committed_at` is that of the last data entry, "" before one.
+    """
+
+    landed: int = 0
+    refused: int = 0
+    skipped: int = 0
+    holes: int = 0
+    gaps: int = 0
+    files: int = 0
+    bytes: int = 0
+    committed_at: str = ""
+
+    def plus(self, kind: EntryKind, added: "Entry | CommitRecord", committed_at: str) -> "Totals":
+        """The totals of an entry of this kind that follows."""
+        if kind == "gap":
+            return replace(self, gaps=self.gaps + len(added.range))
+        if kind != "data":
+            return self
+        return Totals(
+            landed=self.landed + added.landed,
+            refused=self.refused + added.refused,
+            skipped=self.skipped + added.skipped,
+            holes=self.holes + sum(map(len, added.holes)),
+            gaps=self.gaps,
+            files=self.files + len(added.files),
+            bytes=self.bytes + sum(file.bytes for file in added.files),
+            committed_at=committed_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One immutable ledger entry (DESIGN §5): what became of the offsets `[first, next)`.
 
     `landed + refused + skipped + holes = next - first`; `first` equals the previous entry's `next`. `read` counts
-    the messages that were delivered. `sha256` is that of this entry's own bytes and is not stored inside them.
+    the messages that were delivered; `totals` counts this entry in. `sha256` is that of this entry's own bytes and
+    is not stored inside them.
     """
 
     version: int
@@ -78,6 +113,7 @@ class Entry:
     validator: str
     fingerprint: str
     committed_at: str  # ISO 8601, UTC
+    totals: Totals
     reason: str = ""  # of a gap: why these offsets were given up
     sha256: str = ""
 

@@ -5,6 +5,9 @@
 import gc
 import os
 import signal
+import sys
+from pickle import UnpicklingError
+from types import TracebackType
 
 # What is imported stays: looking for garbage among it again and again is a quarter of the start. `engine/preloaded.py`
 # collects once, at the end.
@@ -20,6 +23,15 @@ import orjson  # noqa: F401
 import pyarrow.compute as _compute  # noqa: F401
 import pyarrow.parquet as _parquet  # noqa: F401
 import pydantic  # noqa: F401
+
+
+def _unless_abandoned(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tell an error of a child that has not come to its own code yet, unless its supervisor died while starting it."""
+    if not isinstance(error, EOFError | UnpicklingError | ConnectionError):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _unless_abandoned
 
 # A Ctrl-C in the terminal and a service manager's TERM reach the whole group; only the supervisor decides.
 signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from streamlake.engine.entries import Entry, FileEntry, RunIdentity
+from streamlake.engine.entries import Entry, FileEntry, RunIdentity, Totals
 from streamlake.engine.operations.proof_types import Defect, DefectKind
 from streamlake.engine.records import OffsetRange, TopicPartition
 
@@ -70,11 +70,13 @@ def entry_defects(
 
 
 def _order_faults(entry: Entry, before: Entry | None) -> Iterator[str]:
-    """Sequence, chain, epochs and writers: who may follow whom."""
+    """Sequence, chain, totals, epochs and writers: who may follow whom."""
     if entry.seq != (before.seq + 1 if before else 0):
         yield f"follows entry {before.seq}" if before else "is the first one there"
     if entry.previous_sha256 != (before.sha256 if before else ""):
         yield f"names {entry.previous_sha256!r} as the hash of the one before"
+    if entry.totals != (before.totals if before else Totals()).plus(entry.kind, entry, entry.committed_at):
+        yield "says other totals than the entry before with its own counts added"
     if entry.kind == "claim":
         if entry.epoch != (before.epoch + 1 if before else 1):
             yield f"claims epoch {entry.epoch} after {before.epoch if before else 0}"

@@ -64,7 +64,7 @@ class Defect:
 
 def damage_defect(damage: LedgerDamagedError, run: str | None = None, source: TopicPartition | None = None) -> Defect:
     """A ledger or run file that can't be read, as a defect; its message names the path, and so does the defect."""
-    named = re.search(r"_(?P<what>ledger|runs)/\S+?\.json", str(damage))
+    named = re.search(r"_(?P<what>ledger|runs)/\S+?\.json(l\.xz)?", str(damage))
     kind: DefectKind = "run" if named is not None and named["what"] == "runs" else "ledger"
     return Defect(kind, str(damage), run, source, path=named[0] if named is not None else None)
 

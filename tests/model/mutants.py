@@ -140,6 +140,36 @@ MUTANTS: Sequence[Mutant] = (
         "pass",
     ),
     Mutant(
+        "no look for a segment after an append",
+        f"{SINK}.ledger",
+        "segment = self._segment(_folder_of(entry.seq))\n",
+        "segment = None\n",
+    ),
+    Mutant(
+        "slots go without a segment",
+        f"{SINK}.ledger",
+        "standing = put_settled(self._backend, path, packed(lines), stage=stage, wait=wait)",
+        "standing = packed(lines)",
+    ),
+    Mutant(
+        "slots go before the segment is durable",
+        f"{SINK}.ledger",
+        "self._backend.sync(path)\n        slots",
+        "slots",
+    ),
+    Mutant(
+        "the head's own folder is folded",
+        f"{SINK}.partition",
+        "self._fold_next + FOLDERS_UNFOLDED > newest",
+        "self._fold_next > newest",
+    ),
+    Mutant(
+        "nobody looks for a segment after reading slots",
+        f"{SINK}.ledger",
+        "            if self._segment(folder) is None:\n                if len(found)",
+        "            if True:\n                if len(found)",
+    ),
+    Mutant(
         "no read-back: unknown is failed",
         f"{SINK}.backends.base",
         "standing = _read_back(backend, path)",

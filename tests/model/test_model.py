@@ -11,7 +11,7 @@ from model.run import seeds_hold
 
 SEEDS = 10_000
 SEEDS_PER_TEST = 500
-SEEDS_PER_MUTANT = 600
+SEEDS_PER_MUTANT = 2_000
 
 HAPPENED = (
     "change before",
@@ -22,6 +22,8 @@ HAPPENED = (
     "power cut",
     "gap",
     "close",
+    "folded",
+    "put into a folded slot",
     "end FencedError",
     "end StorageError",
     "end OutcomeUnknownError",

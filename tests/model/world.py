@@ -11,6 +11,7 @@ from streamlake.engine.errors import PositionLostError
 from streamlake.engine.records import Batch, OffsetRange, Refusal, TopicPartition, Verdict
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.entry import decoded
+from streamlake.plugins.sinks.file.segments import unpacked
 
 SOURCE = TopicPartition("t", 0)
 RUN = "live-1"
@@ -96,19 +97,34 @@ class World:
             return
         self.objects[path] = data
         if path.startswith(layout.LEDGER):
-            self._append(decoded(data, path), path)
+            self._put_into_ledger(path, data)
         elif path.startswith(layout.STAGE):
             self.staged_at[path] = len(self.entries)
         else:
             self._show(path, data)
 
+    def _put_into_ledger(self, path: str, data: bytes) -> None:
+        if layout.segment_of(path.rpartition("/")[2]) is not None:
+            for line in unpacked(data, path):
+                entry = decoded(line, path)
+                stands = entry.seq < len(self.entries) and self.entries[entry.seq].sha256 == entry.sha256
+                require(stands, f"segment: {path} holds another entry {entry.seq} than the ledger")
+            self.counts["folded"] += 1
+        elif _segment_of(path) in self.objects:
+            self.counts["put into a folded slot"] += 1  # a zombie's; nobody may be told that it counts
+        else:
+            self._append(decoded(data, path), path)
+
     def drop(self, path: str) -> None:
         """A file disappears."""
         if path in self.objects:
-            require(path.startswith(layout.STAGE), f"deleted: {path}")
+            segment = _segment_of(path)
+            kept = segment in self.objects and segment not in self.volatile
+            require(path.startswith(layout.STAGE) or kept, f"deleted: {path}")
             file = self.files.get(path)
             require(file is None or file.final in self.objects, f"lost: {path} is committed and not published")
             self.dropped[path] = self.objects.pop(path)
+            self.volatile.discard(path)
 
     def cut_power(self, happens: Callable[[], bool]) -> None:
         """What was not durable may be gone, and what was dropped may be back; all rules hold for what is left."""
@@ -173,8 +189,8 @@ class World:
     def _restore(self) -> None:
         """Work out anew all that follows from the storage's content, with the same rules."""
         self.entries, self.files, self.seen = [], {}, {}
-        for path in sorted(path for path in self.objects if path.startswith(layout.LEDGER)):
-            entry = decoded(self.objects[path], path)
+        for path, data in self._ledger():
+            entry = decoded(data, path)
             self._check_follows(entry, path)
             self._account(entry)
         for path, data in self.objects.items():
@@ -189,11 +205,26 @@ class World:
         left = self.entries[-1].next if self.entries else 0
         require(self.reported is None or self.reported <= left, f"report: {self.reported} is beyond what is left")
 
+    def _ledger(self) -> Iterator[tuple[str, bytes]]:
+        """Slot and content of each entry that is left, ascending: out of a segment where its folder has one."""
+        for path, data in sorted(self.objects.items()):
+            number = layout.segment_of(path.rpartition("/")[2])
+            if number is not None:
+                for seq, line in enumerate(unpacked(data, path), number * layout.ENTRIES_PER_FOLDER):
+                    yield layout.entry_path(RUN, SOURCE, seq), line
+            elif path.startswith(layout.LEDGER) and _segment_of(path) not in self.objects:
+                yield path, data
+
     # What writers are told, and tell -----------------------------------------------------------------------------
 
     def facts(self) -> TopicFacts:
         """What the broker says."""
         return TopicFacts(TOPIC_ID, self.topic.low, self.topic.end, self.reported, 0.0)
+
+    def told(self, entry: Entry) -> None:
+        """An append that was answered with success."""
+        stands = entry.seq < len(self.entries) and self.entries[entry.seq].sha256 == entry.sha256
+        require(stands, f"told: entry {entry.seq} of {entry.writer} does not stand")
 
     def report(self, entry: Entry) -> None:
         """A position that the group's offset is set to."""
@@ -239,6 +270,11 @@ class World:
         self._check_all_done(None)
         orphans = sorted(path for path in self.objects if path.startswith(layout.STAGE))
         require(not orphans, f"orphans: {orphans}")
+
+
+def _segment_of(slot: str) -> str:
+    """The segment of the folder that a slot of the ledger is in."""
+    return slot.rpartition("/")[0] + ".jsonl.xz"
 
 
 def offsets_in(file: FileEntry, data: bytes) -> list[int]:

@@ -15,7 +15,7 @@ from streamlake.engine.errors import DeadLetterError, FencedError, PositionLostE
 from streamlake.engine.pipeline import Path, land
 from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.engine.recovery import Recovery, recover
-from streamlake.plugins.sinks.file import layout, ledger
+from streamlake.plugins.sinks.file import layout, ledger, partition
 from streamlake.plugins.sinks.file.backends.base import Wait
 from streamlake.plugins.sinks.file.entry import decoded
 from streamlake.plugins.sinks.file.ledger import PartitionLedger
@@ -30,11 +30,16 @@ OPTIONS = FileSinkOptions(root="model", format="jsonl", columns="value", compres
 def small_ledgers() -> Iterator[None]:
     """What seeds change in the real code while they run, and nobody else in this process may meet.
 
-    Folders are so small that seeds cross from one into the next: what is synced in one is not synced in the other. The
-    ledger decodes the same bytes again and again; remembering them halves the time of a seed.
+    Folders are so small that seeds cross from one into the next, and fold those before: what is synced in one is not
+    synced in the other, and zombies wake up behind a segment. The ledger decodes the same bytes again and again;
+    remembering them halves the time of a seed.
     """
     remembering = lru_cache(maxsize=10_000)(decoded)
-    with patch.object(layout, "ENTRIES_PER_FOLDER", 3), patch.object(ledger, "decoded", remembering):
+    with (
+        patch.object(layout, "ENTRIES_PER_FOLDER", 3),
+        patch.object(partition, "FOLDERS_UNFOLDED", 1),
+        patch.object(ledger, "decoded", remembering),
+    ):
         yield
 
 
@@ -128,6 +133,7 @@ class WatchedLedger(PartitionLedger):
 
     def __init__(self, store: ObjectStore, run: str, source: TopicPartition) -> None:
         super().__init__(store, run, source)
+        self._world = store.world
         self.tried: list[Entry] = []
         self.told: list[Entry] = []
 
@@ -135,6 +141,7 @@ class WatchedLedger(PartitionLedger):
         """As the real one."""
         self.tried.append(entry)
         self.told.append(super().append(entry, wait))
+        self._world.told(self.told[-1])
         return self.told[-1]
 
     def writers(self) -> set[str]:

@@ -1,13 +1,13 @@
 """The rules that ledger entries keep among themselves: each broken alone is told, and nothing else is."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from support.entries import ORDERS, data_entry, file_entry
 
-from streamlake.engine.entries import Entry, RunIdentity
+from streamlake.engine.entries import Entry, RunIdentity, Totals
 from streamlake.engine.operations.proof_entries import FileName, entry_defects, parse_file_name
 from streamlake.engine.records import OffsetRange, TopicPartition
 
@@ -40,8 +40,13 @@ CLAIM = replace(
 )
 
 
+def totalled(entry: Entry, before: Entry | None) -> Entry:
+    """The entry with the totals that an honest writer would say."""
+    return replace(entry, totals=(before.totals if before else Totals()).plus(entry.kind, entry, entry.committed_at))
+
+
 def kinds(entry: Entry, before: Entry | None = BEFORE) -> list[str]:
-    return [defect.kind for defect in entry_defects(entry, before, RUN, ORDERS)]
+    return [defect.kind for defect in entry_defects(totalled(entry, before), before, RUN, ORDERS)]
 
 
 @pytest.mark.parametrize("entry", [ENTRY, CLAIM, replace(CLAIM, kind="close", epoch=2, writer="writer-2")])
@@ -100,10 +105,21 @@ def test_after_a_close_only_a_claim_may_follow() -> None:
 
 
 def test_offsets_between_two_entries_are_a_hole_and_overlapping_ones_a_duplicate() -> None:
-    (hole,) = entry_defects(ENTRY, replace(BEFORE, next=95), RUN, ORDERS)
+    (hole,) = entry_defects(totalled(ENTRY, BEFORE), replace(BEFORE, next=95), RUN, ORDERS)
     assert (hole.kind, hole.offsets) == ("hole", OffsetRange(95, 100))
-    (twice,) = entry_defects(ENTRY, replace(BEFORE, next=103), RUN, ORDERS)
+    (twice,) = entry_defects(totalled(ENTRY, BEFORE), replace(BEFORE, next=103), RUN, ORDERS)
     assert (twice.kind, twice.offsets) == ("duplicate", OffsetRange(100, 103))
+
+
+@pytest.mark.parametrize("total", [field.name for field in fields(Totals)])
+def test_totals_are_those_of_the_entry_before_with_its_own_counts_added(total: str) -> None:
+    honest = totalled(ENTRY, BEFORE)
+    value = getattr(honest.totals, total)
+    change: dict[str, Any] = {total: value + 1 if isinstance(value, int) else "2027-01-01"}
+    forged = replace(honest.totals, **change)
+    (defect,) = entry_defects(replace(honest, totals=forged), BEFORE, RUN, ORDERS)
+    assert defect.kind == "ledger"
+    assert "says other totals" in defect.message
 
 
 def test_a_gap_has_a_reason_and_no_files() -> None:

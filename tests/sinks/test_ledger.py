@@ -44,7 +44,7 @@ DAMAGES: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "cut short": (lambda data: data[:200], r"{path} is no ledger entry \(200 bytes, cut short or altered\)"),
     "its line end cut off": (lambda data: data[:-1], "{path} was altered: not as it was written"),
     "other JSON": (lambda _data: b"[1]", "{path} is no ledger entry"),
-    "another version": (changed("version", 2), "{path} is of version 2; this StreamLake knows version 1 only"),
+    "another version": (changed("version", 3), "{path} is of version 3; this StreamLake knows version 2 only"),
     "one row more": (changed("landed", 2), r"{path} was altered: landed \+ refused \+ skipped \+ holes"),
     "its files gone": (changed("files", []), "{path} was altered: the rows of its files"),
     "a new field": (changed("more", 1), "{path} was altered: TypeError"),

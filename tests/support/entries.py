@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from streamlake.engine.entries import Entry, FileEntry, FileKind
+from streamlake.engine.entries import Entry, FileEntry, FileKind, Totals
 from streamlake.engine.records import OffsetRange, TopicPartition
 
 ORDERS = TopicPartition("orders", 3)
@@ -35,7 +35,7 @@ def data_entry(
     skipped = sum(map(len, skipped_offsets))
     landed = len(covered) - sum(map(len, holes)) - skipped - refused
     return Entry(
-        version=1,
+        version=2,
         run="live-1",
         topic=ORDERS.topic,
         topic_id="topic-id",
@@ -60,5 +60,6 @@ def data_entry(
         validator="json",
         fingerprint="1",
         committed_at="2026-01-01T00:00:00+00:00",
+        totals=Totals(),
         sha256="hash of 7",
     )

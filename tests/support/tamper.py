@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from support.lake import Lake
 
+from streamlake.engine.entries import Totals
 from streamlake.engine.records import TopicPartition
 
 Fields = dict[str, Any]
@@ -35,18 +37,38 @@ def entry_paths(lake: Lake, source: TopicPartition) -> list[Path]:
 
 
 def forge_ledger(lake: Lake, source: TopicPartition, change: Callable[[list[Fields]], None]) -> None:
-    """Change the entries, and make the hash chain whole again."""
+    """Change the entries, and make the totals and the hash chain whole again."""
     paths = entry_paths(lake, source)
     entries: list[Fields] = [orjson.loads(path.read_bytes()) for path in paths]
     change(entries)
-    previous = ""
+    previous, totals = "", Totals()
     for path, fields in zip(paths, entries, strict=False):
         fields["previous_sha256"] = previous
+        totals = totals_after(totals, fields)
+        fields["totals"] = asdict(totals)
         data = orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
         overwrite(path, data)
         previous = hashlib.sha256(data).hexdigest()
     for path in paths[len(entries) :]:
         path.unlink()
+
+
+def totals_after(before: Totals, fields: Fields) -> Totals:
+    """The totals that an honest writer of this entry would have said."""
+    if fields["kind"] == "gap":
+        return replace(before, gaps=before.gaps + fields["next"] - fields["first"])
+    if fields["kind"] != "data":
+        return before
+    return Totals(
+        landed=before.landed + fields["landed"],
+        refused=before.refused + fields["refused"],
+        skipped=before.skipped + fields["skipped"],
+        holes=before.holes + sum(following - first for first, following in fields["holes"]),
+        gaps=before.gaps,
+        files=before.files + len(fields["files"]),
+        bytes=before.bytes + sum(file["bytes"] for file in fields["files"]),
+        committed_at=fields["committed_at"],
+    )
 
 
 def forge_file(lake: Lake, source: TopicPartition, path: Path, data: bytes) -> None:

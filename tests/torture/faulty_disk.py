@@ -1,5 +1,7 @@
 """The `json` validator, whose import makes this process's disk fail now and then, as a file says (never a real one).
 
+The ledger's folders are small, too, so that old entries are folded all the time and not once in a quarter of an hour.
+
 `STREAMLAKE_TORTURE_DISK` names a JSON file: `{"ENOSPC": 0.02, "EIO": 0.01, "fsync": 0.05}` are probabilities of a write
 without space, of a call that fails, and of an fsync that fails; each fault is noted in `<file>.log`, one line each.
 """
@@ -13,6 +15,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends import local
 from streamlake.plugins.validators.json import JsonValidator
 
@@ -73,6 +76,7 @@ def _open_faultily(staging: local.LocalStaging, path: Path, file: FileIO) -> Non
     _init(staging, path, FaultyFile(file))  # type: ignore[arg-type]  # as much of a file as it needs
 
 
+layout.ENTRIES_PER_FOLDER = 20
 _init = local.LocalStaging.__init__
 local.LocalStaging.__init__ = _open_faultily  # type: ignore[assignment,method-assign]  # `self` by another name
 setattr(local, "os", FaultyOs())  # noqa: B010 - the module holds it for itself alone

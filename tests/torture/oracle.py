@@ -11,6 +11,7 @@ import argparse
 import base64
 import hashlib
 import json
+import lzma
 import sys
 import zlib
 from collections import Counter
@@ -136,13 +137,22 @@ def lake_of(root: Path, topic: str) -> Lake:
     for place, value in _rows(root / "dead" / topic):
         lake.dead[place] = value
         lake.times[place] += 1
-    for path in (root / "_ledger").glob(f"*/{topic}/*/*/*.json"):
-        entry = json.loads(path.read_bytes())
+    for entry in _entries(root / "_ledger", topic):
         for first, following in entry["skipped_offsets"]:
             places = [(entry["partition"], offset) for offset in range(first, following)]
             lake.skipped.update(places)
             lake.times.update(places)
     return lake
+
+
+def _entries(ledger: Path, topic: str) -> Iterator[dict[str, Any]]:
+    """The ledger's entries: the lines of what is folded, and the files that are not (a folded folder may have some)."""
+    for segment in ledger.glob(f"*/{topic}/*/*.jsonl.xz"):
+        for line in lzma.decompress(segment.read_bytes()).splitlines():
+            yield json.loads(line)
+    for path in ledger.glob(f"*/{topic}/*/*/*.json"):
+        if not path.parent.with_suffix(".jsonl.xz").exists():
+            yield json.loads(path.read_bytes())
 
 
 def _rows(folder: Path) -> Iterator[tuple[Place, bytes | None]]:

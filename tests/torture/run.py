@@ -31,7 +31,7 @@ sys.path.insert(0, str(HERE.parent))  # as pytest does it: the torture is a prog
 # ruff: noqa: E402 - after the path above
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]  # its stubs forget it
-from support.engine import STREAMLAKE, pipeline_yaml
+from support.engine import pipeline_yaml
 from torture.hosts import Host, bugs_in
 from torture.nemesis import FAULTS, KILLS, Nemesis, World, make_dead_topic, swarm
 from torture.oracle import Watcher
@@ -41,6 +41,7 @@ from torture.workload import Workload
 from streamlake.engine.local.kafka import LocalKafka
 from streamlake.engine.local.ports import free_ports
 
+STREAMLAKE = [sys.executable, str(HERE / "command.py")]
 NODES = 3
 PARTITIONS = 4
 CONVERGE_SECONDS = 180.0
@@ -205,7 +206,7 @@ def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:
 def _proof(world: World, *more: str) -> list[str]:
     """What `prove` finds wrong; it goes around the proxy."""
     around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
-    command = [STREAMLAKE, "prove", str(world.pipeline), "--json", *around, *more]
+    command = [*STREAMLAKE, "prove", str(world.pipeline), "--json", *around, *more]
     # A validator that makes a disk fail has no business in a proof.
     environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -245,7 +246,7 @@ def _lags(world: World) -> dict[str, Any]:
     around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
     environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
     done = subprocess.run(
-        [STREAMLAKE, "status", str(world.pipeline), "--json", *around],
+        [*STREAMLAKE, "status", str(world.pipeline), "--json", *around],
         capture_output=True,
         text=True,
         env=environment,

@@ -1,6 +1,7 @@
 """The judge of torture runs, judged: a true history passes, and each kind of broken one is refused by name."""
 
 import json
+import lzma
 from collections import Counter
 from pathlib import Path
 
@@ -117,6 +118,16 @@ def test_a_lake_counts_every_row_and_what_the_ledger_skipped(tmp_path: Path) -> 
     assert lake.times == {(0, 0): 1, (0, 1): 2, (0, 2): 1, (0, 3): 1, (0, 4): 1, (0, 5): 1}
     assert lake.dead == {(0, 2): b'{"a', (0, 5): b"\xff"}
     assert lake.skipped == {(0, 3), (0, 4)}
+
+
+def test_what_was_skipped_is_read_out_of_segments_and_counted_once(tmp_path: Path) -> None:
+    ledger = tmp_path / "_ledger/live-1/t/00000"
+    line = json.dumps({"partition": 0, "skipped_offsets": [[3, 5]]})
+    (ledger / "00000000").mkdir(parents=True)
+    (ledger / "00000000.jsonl.xz").write_bytes(lzma.compress(f"{line}\n{line.replace('3, 5', '7, 8')}\n".encode()))
+    (ledger / "00000000/000000000000.json").write_text(line)  # not dropped yet by whoever folded it
+    lake = lake_of(tmp_path, "t")
+    assert lake.times == {(0, 3): 1, (0, 4): 1, (0, 7): 1}
 
 
 def test_a_watcher_is_content_while_files_only_come(tmp_path: Path) -> None:

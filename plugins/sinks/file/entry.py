@@ -5,16 +5,17 @@ from typing import Any
 
 import orjson
 
-from streamlake.engine.entries import Entry, FileEntry
+from streamlake.engine.entries import Entry, FileEntry, Totals
 from streamlake.engine.errors import LedgerDamagedError
 from streamlake.engine.records import OffsetRange
 
-VERSION = 1
+VERSION = 2
 FIRST_PREVIOUS = ""
 """`previous_sha256` of entry 0."""
 
 ENTRY_FIELDS = tuple(field for field in Entry.__slots__ if field != "sha256")
 FILE_FIELDS = tuple(FileEntry.__slots__)
+TOTALS_FIELDS = tuple(Totals.__slots__)
 KINDS = ("claim", "data", "gap", "close")
 
 
@@ -24,6 +25,7 @@ def encoded(entry: Entry) -> bytes:
     fields["holes"] = [(hole.first, hole.next) for hole in entry.holes]
     fields["skipped_offsets"] = [(skipped.first, skipped.next) for skipped in entry.skipped_offsets]
     fields["files"] = [{name: getattr(file, name) for name in FILE_FIELDS} for file in entry.files]
+    fields["totals"] = {name: getattr(entry.totals, name) for name in TOTALS_FIELDS}
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -55,6 +57,7 @@ def _built(fields: dict[str, Any], sha256: str) -> Entry:
     fields["holes"] = tuple(OffsetRange(*pair) for pair in fields["holes"])
     fields["skipped_offsets"] = tuple(OffsetRange(*pair) for pair in fields["skipped_offsets"])
     fields["files"] = tuple(FileEntry(**file) for file in fields["files"])
+    fields["totals"] = Totals(**fields["totals"])
     return Entry(**fields, sha256=sha256)
 
 

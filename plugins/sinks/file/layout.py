@@ -18,6 +18,7 @@ _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule: Topic.java, L
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ENTRY_NAME = re.compile(r"(\d{12})\.json")
 _FOLDER_NAME = re.compile(r"\d{8}")
+_SEGMENT_NAME = re.compile(r"(\d{8})\.jsonl\.xz")
 
 
 def run_path(run: str) -> str:
@@ -32,7 +33,17 @@ def ledger_folder(run: str, source: TopicPartition) -> str:
 
 def entry_path(run: str, source: TopicPartition, seq: int) -> str:
     """The slot of ledger entry `seq`; a thousand entries share a folder, so that no listing grows without limit."""
-    return f"{ledger_folder(run, source)}/{seq // ENTRIES_PER_FOLDER:08d}/{seq:012d}.json"
+    return f"{entries_folder(run, source, seq // ENTRIES_PER_FOLDER)}/{seq:012d}.json"
+
+
+def entries_folder(run: str, source: TopicPartition, folder: int) -> str:
+    """The folder of the entries that share it, whose number is `folder`."""
+    return f"{ledger_folder(run, source)}/{folder:08d}"
+
+
+def segment_path(run: str, source: TopicPartition, folder: int) -> str:
+    """The file into which the entries of a folder are folded when they are old."""
+    return f"{entries_folder(run, source, folder)}.jsonl.xz"
 
 
 def stage_folder(run: str, source: TopicPartition) -> str:
@@ -70,6 +81,12 @@ def topic_of(folder: str) -> str:
 def seq_of(name: str) -> int | None:
     """The number of the entry with this file name; None for a name that is no entry's."""
     match = _ENTRY_NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def segment_of(name: str) -> int | None:
+    """The number of the folder that was folded into the file with this name; None for any other name."""
+    match = _SEGMENT_NAME.fullmatch(name)
     return int(match[1]) if match else None
 
 

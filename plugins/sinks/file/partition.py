@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from streamlake.engine.contracts import PartitionJob
-from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered
-from streamlake.engine.errors import FencedError
+from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered, Totals
+from streamlake.engine.errors import FencedError, LedgerDamagedError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.records import DeadLetter, OffsetRange
 from streamlake.plugins.sinks.file import layout
@@ -16,7 +16,7 @@ from streamlake.plugins.sinks.file.backends.base import Backend, Wait, waiting
 from streamlake.plugins.sinks.file.batch import StagedBatch
 from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, VERSION
 from streamlake.plugins.sinks.file.formats.registry import reading_of
-from streamlake.plugins.sinks.file.ledger import PartitionLedger
+from streamlake.plugins.sinks.file.ledger import FOLDERS_UNFOLDED, PartitionLedger
 from streamlake.plugins.sinks.file.options import FileSinkOptions
 from streamlake.plugins.sinks.file.staging import Stager
 
@@ -46,7 +46,8 @@ class FilePartitionSink:
     3. collect: delete what older epochs staged. They can't commit, and after 2 none of it is needed.
     4. work: stage (invisible), commit (append: **the** commit point), publish (final names), again and again.
        Nothing is appended before everything of the entry before it is published.
-    5. close: all is published and sent, so the next owner need not look at it again.
+    5. fold: after a claim and after a publish, pack one old folder of entries, if there is one, into a segment.
+    6. close: all is published and sent, so the next owner need not look at it again.
 
     After a claim at slot k the only legal next slot is k+1: the tail is never read again. An error ends the writer.
     """
@@ -70,6 +71,7 @@ class FilePartitionSink:
         self._stager = Stager(backend, job, options, now=now, new_id=new_id)
         self._held: Entry | None = None  # what we appended last; None before the claim and after a failed append
         self._unpublished: Sequence[FileEntry] = ()
+        self._fold_next: int | None = None  # the oldest folder that may not be folded; None: don't
         self.missing_files = 0
         """Committed files found under neither of their names; `prove` reports them."""
 
@@ -90,6 +92,8 @@ class FilePartitionSink:
         # 3. Collect.
         self._drop_staged(before_epoch=self._holding().epoch)
         failpoint("after_collect")
+        self._fold_next = self._ledger.first_unfolded()
+        self._fold()
         letters = [letter for file in unfinished if file.kind == "dead" for letter in self._letters(file)]
         return Recovered(head.next, head.leader_epoch, letters)
 
@@ -118,10 +122,11 @@ class FilePartitionSink:
         assert record.range.next == self._holding().next, "only what was committed is published"
         self._publish_files(record.files)
         self._unpublished = ()
+        self._fold()
 
     def close(self) -> None:
         """Append a `close` entry: after a claim alone, too, or the next owner would take us for one that died."""
-        # 5. Close.
+        # 6. Close.
         held = self._holding()
         if held.kind != "close":
             self._append("close", self._nothing(held.next, held.leader_epoch))
@@ -166,6 +171,7 @@ class FilePartitionSink:
 
     def _entry(self, before: Entry | None, epoch: int, kind: EntryKind, record: CommitRecord, reason: str) -> Entry:
         job, options = self._job, self._stager.options
+        committed_at = self._now().isoformat(timespec="milliseconds")
         return Entry(
             version=VERSION,
             run=job.run,
@@ -191,7 +197,8 @@ class FilePartitionSink:
             columns=options.columns,
             validator=job.validator,
             fingerprint=job.fingerprint,
-            committed_at=self._now().isoformat(timespec="milliseconds"),
+            committed_at=committed_at,
+            totals=(before.totals if before else Totals()).plus(kind, record, committed_at),
             reason=reason,
         )
 
@@ -231,6 +238,23 @@ class FilePartitionSink:
                 if path not in keep:
                     self._backend.delete(path)
             self._backend.remove_folder(f"{folder}/{name}")
+
+    def _fold(self) -> None:
+        """Fold the oldest folder that is due: one at a time, so that no batch waits for long."""
+        # 5. Fold.
+        held = self._holding()
+        newest = held.seq // layout.ENTRIES_PER_FOLDER
+        if self._fold_next is None or self._fold_next + FOLDERS_UNFOLDED > newest:
+            return
+        stage = layout.epoch_folder(self._job.run, self._job.source, held.epoch)
+        try:
+            self._ledger.fold(self._fold_next, stage=stage, wait=self._wait, beat=self._job.beat)
+        except LedgerDamagedError as damage:
+            # Old damage is for `prove` to tell in full; it is left as it is, and new records land all the same.
+            log.error("%s: old ledger entries are not folded: %s", self._job.source, damage)  # noqa: TRY400 - said well
+            self._fold_next = None
+        else:
+            self._fold_next += 1
 
     def _letters(self, file: FileEntry) -> Iterator[DeadLetter]:
         """The letters of a published dead file; none when it is missing, which was said already."""
