@@ -28,12 +28,12 @@ def open_ledger(config: PipelineConfig) -> Ledger:
 def open_topic_reader(config: PipelineConfig) -> "TopicRangeReader":
     """A reader of the pipeline's topics; makes no connection yet."""
     from streamlake.engine.kafka.reader import TopicRangeReader  # noqa: PLC0415  (see above)
-    from streamlake.engine.kafka.settings import admin_properties, reader_properties  # noqa: PLC0415
+    from streamlake.engine.kafka.settings import admin_properties, range_reader_properties  # noqa: PLC0415
     from streamlake.engine.kafka.topic_admin import TopicAdmin  # noqa: PLC0415
 
     client_id = f"streamlake-{config.pipeline}-reader"
     admin = TopicAdmin(admin_properties(config.kafka, client_id), timeout_seconds=BROKER_SECONDS)
-    return TopicRangeReader(admin, reader_properties(config.kafka, client_id))
+    return TopicRangeReader(admin, range_reader_properties(config.kafka, client_id))
 
 
 def open_broker(config: PipelineConfig) -> "ClusterAdmin":

@@ -46,9 +46,9 @@ class TopicRangeReader:
         policy = self._admin.settings([topic])[topic]["cleanup.policy"].value
         return "compact" not in (policy or "")
 
-    def read(self, source: TopicPartition, within: OffsetRange) -> Iterator[Batch]:
+    def read(self, source: TopicPartition, within: OffsetRange, *, afresh: bool = False) -> Iterator[Batch]:
         """Every message of `within` that a reader of committed records gets, in order."""
-        if self._at != (source, within.first):
+        if afresh or self._at != (source, within.first):
             self._move(source, within.first)
         position = within.first
         while position < within.next:

@@ -24,6 +24,11 @@ _READING = {
     "allow.auto.create.topics": False,
     "queued.max.messages.kbytes": 8_192,  # per worker process; librdkafka's 64 MiB times 64 workers is 4 GiB
 }
+_FETCHING_FAR = {
+    "fetch.message.max.bytes": 50 * 2**20,
+    "fetch.max.bytes": 50 * 2**20,
+    "receive.message.max.bytes": 100 * 2**20,
+}
 _WRITING = {
     "acks": "all",
     "enable.idempotence": True,
@@ -58,6 +63,15 @@ def reader_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]
     """
     theirs = _chosen(kafka, without=(*_PRODUCER_ONLY, *_GROUP_ONLY))
     return _connection(kafka, client_id) | _under(_READING, theirs) | {"group.id": kafka.group_id}
+
+
+def range_reader_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
+    """For a reader that has to tell what is committed and what was aborted, whoever leads the partition.
+
+    Kafka 4.3.1 delivers aborted records where a fetch ends shortly behind them, if its node was a follower that caught
+    up when they were written (docs/reliability.md): so each fetch brings as much as a broker gives by default.
+    """
+    return reader_properties(kafka, client_id) | _FETCHING_FAR
 
 
 def member_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:

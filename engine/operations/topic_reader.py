@@ -21,9 +21,10 @@ class TopicReader(Protocol):
     def keeps_all(self, topic: str) -> bool:
         """False for a compacted topic, where messages may vanish between others that stay. Raises SourceError."""
 
-    def read(self, source: TopicPartition, within: OffsetRange) -> Iterator[Batch]:
+    def read(self, source: TopicPartition, within: OffsetRange, *, afresh: bool = False) -> Iterator[Batch]:
         """Every message of `within`, in order, in batches of any size. Ends when the position passes `within`.
 
-        Reading on where the last call ended costs no new start. Raises PositionLostError where the beginning of
+        Reading on where the last call ended costs no new start. `afresh`: with a new request to the broker all the
+        same, that begins where `within` does and reaches far beyond. Raises PositionLostError where the beginning of
         `within` is no longer kept, SourceError when nothing comes.
         """

@@ -185,3 +185,58 @@ def test_compaction_that_eats_whole_ranges_between_two_reads_leaves_holes(
     assert found["holes"] > 200, "whole ranges were eaten before they were read"
     lake = lake_of(scene.lake, scene.topic)
     assert judge(delivered_by(cluster.bootstrap_servers, scene.topic), lake, compacted=True) == []
+
+
+def test_which_records_kafka_calls_aborted_may_depend_on_where_a_fetch_ends_and_prove_tells(
+    cluster: LocalKafka, make_cluster_scene: MakeScene
+) -> None:
+    """A fault of Kafka's (4.3.1), which torture found: docs/reliability.md. When Kafka is mended, this test can go.
+
+    A follower that catches up writes several transactions at once, and notes beside each aborted one a last stable
+    offset as if the others were not over yet. When it leads, it looks for aborted transactions only as far as the first
+    of these offsets that lies beyond the fetch.
+    """
+    scene = make_cluster_scene(kafka__properties={"fetch.message.max.bytes": 1_000})
+    # Where a fetch ends is known as closely as the index of offsets is: of a short log only so.
+    remake(cluster, scene, [1, 2], {"min.insync.replicas": "1", "index.interval.bytes": "100"})
+    wait_until(lambda: in_sync(cluster, scene.topic) == {1, 2}, "both in sync")
+    cluster.kill(2)
+    wait_until(lambda: in_sync(cluster, scene.topic) == {1}, "node 2 out of sync")
+    aborting, committing = (transactional(cluster, f"{scene.topic}-{name}") for name in ("aborting", "committing"))
+    for number in range(3):
+        transaction(aborting, scene.topic, numbered(10 * number, 10, "aborted")).abort_transaction(60)
+    transaction(committing, scene.topic, numbered(30, 10, "committed")).commit_transaction(60)
+    cluster.restart(2)
+    wait_until(lambda: in_sync(cluster, scene.topic) == {1, 2}, "node 2 caught up")
+    remove_leader(cluster, scene.topic, 1)
+
+    scene.run()
+    aborted = [row[1] for row in landed_values(scene.folder) if row[2]["of"] == "aborted"]
+    assert aborted, "Kafka delivers to a read_committed consumer what was committed alone: it has been mended"
+    done = streamlake("prove", str(scene.pipeline), "--kafka", "--json")
+    assert done.returncode == 1
+    told = [offset for one in json.loads(done.stdout)["defects"] for offset in range(one["first"], one["next"])]
+    assert told == sorted(aborted), "whatever landed that was aborted is told, offset by offset"
+
+    elsewhere = ["--set", f"sink.root={scene.folder / 'other/lake'}", "--set", f"kafka.group_id={scene.topic}-other"]
+    elsewhere += ["--set", "kafka.properties.fetch.message.max.bytes=1000000"]
+    scene.run(*elsewhere)
+    assert [row[1] for row in landed_values(scene.folder / "other")] == list(range(33, 43))
+    proof(scene.pipeline, "--kafka", *elsewhere)
+
+
+def transactional(cluster: LocalKafka, name: str) -> Producer:
+    """A producer of transactions."""
+    settings = {"bootstrap.servers": cluster.bootstrap_servers, "transactional.id": name, "log_level": 0}
+    producer = Producer(settings)
+    producer.init_transactions(60)
+    return producer
+
+
+def transaction(producer: Producer, topic: str, values: list[bytes]) -> Producer:
+    """A transaction that is neither committed nor aborted yet, on partition 0."""
+    producer.begin_transaction()
+    for value in values:
+        producer.produce(topic, value, partition=0)
+    assert producer.flush(60) == 0
+    return producer

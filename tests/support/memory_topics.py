@@ -35,7 +35,7 @@ class MemoryTopics:
         """The opposite of `compacted`."""
         return not self.compacted
 
-    def read(self, source: TopicPartition, within: OffsetRange) -> Iterator[Batch]:
+    def read(self, source: TopicPartition, within: OffsetRange, *, afresh: bool = False) -> Iterator[Batch]:  # noqa: ARG002 - it has no other way
         """The messages of `within`, batch by batch."""
         self.asked.append(within)
         if within.first < self.kept(source).first:

@@ -36,7 +36,7 @@ TO_THE_END = {
 """Each fetch brings all there is, for Kafka 4.3.1 delivers aborted records where one ends in the middle of the log.
 
 A follower that catches up notes a last stable offset that is too high beside an aborted transaction; once it leads, it
-stops looking for others there, when the fetch ends before that offset. `tests/faults/test_kafka_aborted.py` shows it.
+stops looking for others there, when the fetch ends before that offset. `tests/faults/test_kafka_elections.py` shows it.
 """
 
 
