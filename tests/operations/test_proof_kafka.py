@@ -1,5 +1,6 @@
 """`prove --kafka` compares what landed with the topic itself, and says what it could not compare."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from support.memory_topics import MemoryTopics
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.operations.proof_types import KafkaTotals, Proof
 from streamlake.engine.operations.prove import prove
-from streamlake.engine.records import OffsetRange, TopicPartition
+from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 ORDERS = TopicPartition("orders", 0)
 
@@ -64,6 +65,24 @@ def test_a_message_at_a_recorded_hole_was_lost(lake: Lake, topic: MemoryTopics) 
     assert told(prove(lake.ledger(), topic_reader=topic)) == [("hole", OffsetRange(13, 14))]
 
 
+class Unsteady(MemoryTopics):
+    """A topic that delivers what was aborted, unless it is asked afresh: as Kafka 4.3.1 may."""
+
+    def read(self, source: TopicPartition, within: OffsetRange, *, afresh: bool = False) -> Iterator[Batch]:
+        """All of it at first."""
+        for batch in super().read(source, within):
+            all_of_it = numbered_batch(source, batch.range.first, len(batch.range), range(len(batch.range)))
+            yield batch if afresh else all_of_it
+
+
+def test_a_message_that_is_not_delivered_a_second_time_was_not_lost_and_that_is_said(
+    lake: Lake, topic: MemoryTopics
+) -> None:
+    proof = prove(lake.ledger(), topic_reader=Unsteady(topic.batches))
+    assert proof.holds
+    assert proof.notes == ["orders/0: Kafka did not deliver the same records twice; the second answer was taken"]
+
+
 def test_a_row_without_a_message_is_foreign_unless_the_topic_is_compacted(lake: Lake, topic: MemoryTopics) -> None:
     topic.drop(ORDERS, 21)
     topic.drop(ORDERS, 18)
@@ -87,7 +106,7 @@ def test_what_has_expired_is_counted_and_said(lake: Lake, topic: MemoryTopics) -
 def test_what_expires_between_question_and_answer_is_asked_for_again(lake: Lake, topic: MemoryTopics) -> None:
     read = topic.read
 
-    def expiring(source: TopicPartition, within: OffsetRange) -> object:
+    def expiring(source: TopicPartition, within: OffsetRange, **_: bool) -> object:
         if within.first == 10:
             topic.low[ORDERS] = 14
         return read(source, within)
@@ -98,7 +117,7 @@ def test_what_expires_between_question_and_answer_is_asked_for_again(lake: Lake,
 
 
 def test_a_position_that_is_lost_though_nothing_expired_is_an_error(lake: Lake, topic: MemoryTopics) -> None:
-    def lost(source: TopicPartition, within: OffsetRange) -> object:
+    def lost(source: TopicPartition, within: OffsetRange, **_: bool) -> object:
         raise PositionLostError(f"{source}: {within} is not there")
 
     topic.read = lost  # type: ignore[method-assign, assignment]
