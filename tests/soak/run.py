@@ -27,7 +27,6 @@ sys.path.insert(0, str(HERE.parent))
 import psutil
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
-from support.account import entries_of
 from support.engine import pipeline_yaml, streamlake
 from torture.hosts import Host, bugs_in
 from torture.oracle import record
@@ -90,20 +89,28 @@ def sample(host: Host, lake: Path, produced: int) -> dict[str, float]:
     family = host.family()
     supervisor = family[0]
     workers = host.workers()
-    entries = list(entries_of(lake, TOPIC))
-    landed = sum(entry["next"] - entry["first"] for entry in entries)
-    ledger = sum(path.stat().st_size for path in (lake / "_ledger").rglob("*.json"))
-    staged = sum(path.stat().st_size for path in (lake / "_stage").rglob("*") if path.is_file())
+    landed = sum(_next_offset(folder) for folder in lake.glob(f"_ledger/*/{TOPIC}/*"))
     return {
         "supervisor_mib": supervisor.memory_info().rss / 2**20,
         "supervisor_files": float(supervisor.num_fds()),
         "supervisor_threads": float(supervisor.num_threads()),
         "workers_mib": sum(worker.memory_full_info().pss for worker in workers) / 2**20,
         "workers_files": float(sum(worker.num_fds() for worker in workers)),
-        "stage_kib": staged / 1024,
-        "ledger_kib_a_million": ledger / 1024 / max(landed, 1) * 1e6,
+        "stage_kib": _kib_taken(lake / "_stage"),
+        "ledger_kib_a_million": _kib_taken(lake / "_ledger") / max(landed, 1) * 1e6,
         "lag": float(produced - landed),
     }
+
+
+def _next_offset(ledger: Path) -> int:
+    """How far a partition is, by the newest entry of its ledger; it began at 0."""
+    newest = max(ledger.glob("*/*.json"), key=lambda path: path.name, default=None)
+    return int(json.loads(newest.read_bytes())["next"]) if newest is not None else 0
+
+
+def _kib_taken(folder: Path) -> float:
+    """What the files below a folder take of the disk: of a small one that is a whole block."""
+    return sum(path.stat().st_blocks for path in folder.rglob("*") if path.is_file()) / 2
 
 
 class Load:
