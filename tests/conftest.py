@@ -54,3 +54,10 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[SharedKafka]:
     properties = {"group.consumer.session.timeout.ms": "6000", "group.consumer.heartbeat.interval.ms": "1000"}
     with LocalKafka(properties=properties) as kafka:
         yield SharedKafka(kafka.bootstrap_servers)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what tests by chance have done, which they record as a property: how much, and by which seed."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
