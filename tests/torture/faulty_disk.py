@@ -2,23 +2,30 @@
 
 The ledger's folders are small, too, so that old entries are folded all the time and not once in a quarter of an hour.
 
-`STREAMLAKE_TORTURE_DISK` names a JSON file: `{"ENOSPC": 0.02, "EIO": 0.01, "fsync": 0.05}` are probabilities of a write
-without space, of a call that fails, and of an fsync that fails; each fault is noted in `<file>.log`, one line each.
+`STREAMLAKE_TORTURE_DISK` names a JSON file of probabilities, `{"EIO": 0.02, …}`: of a write without space (`ENOSPC`),
+a link that fails (`EIO`), an fsync that fails (`fsync`), a call that takes up to SLOW_SECONDS (`slow`), and of a change
+whose outcome is not answered, as object stores do it (`lost`). Each is noted in `<file>.log`, one line each.
 """
 
 import errno
 import json
 import os
 import random
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends import local
+from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError
 from streamlake.plugins.validators.json import JsonValidator
 
+SLOW_SECONDS = 1.5
+LATE_SECONDS = 3.0
 CONTROL = Path(os.environ["STREAMLAKE_TORTURE_DISK"])
 
 
@@ -37,6 +44,41 @@ def _fails(kind: str) -> bool:
     with CONTROL.with_suffix(".log").open("a", encoding="ascii") as log:
         log.write(f"{kind}\n")
     return True
+
+
+def _slowly(call: Callable[..., Any]) -> Callable[..., Any]:
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        if _fails("slow"):
+            threading.Event().wait(random.uniform(0, SLOW_SECONDS))
+        return call(*arguments, **named)
+
+    return slowly
+
+
+def _unanswered(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Not made, made, or made later, perhaps never: in each case the caller is told that no answer came."""
+
+    def unanswered(*arguments: Any, **named: Any) -> Any:
+        if not _fails("lost"):
+            return call(*arguments, **named)
+        match random.randrange(3):
+            case 0:
+                call(*arguments, **named)
+            case 1:
+                late = threading.Timer(random.uniform(0, LATE_SECONDS), _quietly(call), arguments, named)
+                late.daemon = True
+                late.start()
+        raise OutcomeUnknownError("no answer came (torture)")
+
+    return unanswered
+
+
+def _quietly(call: Callable[..., Any]) -> Callable[..., Any]:
+    def quietly(*arguments: Any, **named: Any) -> None:
+        with suppress(StorageError):
+            call(*arguments, **named)
+
+    return quietly
 
 
 def _failing(call: Callable[..., Any], kind: str, number: int) -> Callable[..., Any]:
@@ -77,6 +119,10 @@ def _open_faultily(staging: local.LocalStaging, path: Path, file: FileIO) -> Non
 
 
 layout.ENTRIES_PER_FOLDER = 20
+for name in ("put_if_absent", "publish"):
+    setattr(local.LocalBackend, name, _unanswered(getattr(local.LocalBackend, name)))
+for name in ("put_if_absent", "create", "publish", "read", "open", "list", "delete", "sync"):
+    setattr(local.LocalBackend, name, _slowly(getattr(local.LocalBackend, name)))
 _init = local.LocalStaging.__init__
 local.LocalStaging.__init__ = _open_faultily  # type: ignore[assignment,method-assign]  # `self` by another name
 setattr(local, "os", FaultyOs())  # noqa: B010 - the module holds it for itself alone

@@ -1,6 +1,6 @@
 """Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
 
-    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--spare WORD …] [--keep FOLDER]
+    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--spare WORD …] [--keep FOLDER] [--mutant NAME]
 
 Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
 nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
@@ -10,17 +10,14 @@ when the engines did not catch up, when the two judges differ, or when a promise
 
 import argparse
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,22 +26,23 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # as pytest does it: the torture is a program, too
 
 # ruff: noqa: E402 - after the path above
-from confluent_kafka import IsolationLevel, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]  # its stubs forget it
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
+from model.mutants import MUTANTS
 from support.engine import pipeline_yaml
+from torture.asking import CONVERGE_SECONDS, caught_up, lags, proof
+from torture.faults import FAULTS, KILLS, World, make_dead_topic
 from torture.hosts import Host, bugs_in
-from torture.nemesis import FAULTS, KILLS, Nemesis, World, make_dead_topic, swarm
-from torture.oracle import TO_THE_END, Watcher
+from torture.nemesis import Nemesis, swarm
+from torture.oracle import TO_THE_END
 from torture.proxy import Wires
+from torture.watching import Onlookers
 from torture.workload import Workload
 
 from streamlake.engine.local.kafka import LocalKafka
 from streamlake.engine.local.ports import free_ports
 
-STREAMLAKE = [sys.executable, str(HERE / "command.py")]
 NODES = 3
 PARTITIONS = 4
-CONVERGE_SECONDS = 180.0
 LEAVE_SECONDS = 60.0
 FAULTS_PER_MINUTE = 60.0
 RECORDS_PER_SECOND = 300
@@ -63,7 +61,7 @@ class Outcome:
 
 def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[str], None]) -> Outcome:
     """One run in `folder`, which holds all that it leaves."""
-    luck, minutes = random.Random(seed), asked.minutes
+    luck = random.Random(seed)
     enabled = swarm(luck, everything=asked.everything)
     outcome = Outcome(seed, {name: weight for name, weight in enabled.items() if not _spared(name, asked.spare)})
     with ExitStack() as stack:
@@ -80,16 +78,18 @@ def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[s
         # Kept data shows what each node had, when the judges say that Kafka told two readers different things.
         data = folder / "kafka" if asked.keep else None
         kafka = stack.enter_context(LocalKafka(NODES, properties=properties, proxied=proxied, data_dir=data))
-        world = _world(kafka, wires, before, folder, luck)
+        world = _world(kafka, wires, before, folder, luck, asked.mutant)
         for host in world.hosts:
             stack.callback(host.close)
-        _flow(world, outcome, seed, minutes, say)
+        _flow(world, outcome, asked, say)
         _judge(world, outcome, say)
     outcome.faults += bugs_in([host.log for host in world.hosts])
     return outcome
 
 
-def _world(kafka: LocalKafka, wires: Wires, ports: list[int], folder: Path, luck: random.Random) -> World:
+def _world(
+    kafka: LocalKafka, wires: Wires, ports: list[int], folder: Path, luck: random.Random, mutant: str | None
+) -> World:
     servers = kafka.bootstrap_servers
     topic, state, dead = "tortured", "tortured.state", "tortured.dlq"
     compacting = {
@@ -126,18 +126,17 @@ def _world(kafka: LocalKafka, wires: Wires, ports: list[int], folder: Path, luck
     )
     disk = folder / "disk.json"
     disk.write_text("{}")
-    env = {"STREAMLAKE_TORTURE_DISK": str(disk)}
+    env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(mutant)}
     hosts = [Host(f"host-{number}", pipeline, folder, env) for number in (1, 2, 3)]
-    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, luck)
+    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, luck, env)
     make_dead_topic(world)
     return world
 
 
-def _flow(world: World, outcome: Outcome, seed: int, minutes: float, say: Callable[[str], None]) -> None:
+def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callable[[str], None]) -> None:
     """Let records flow while things break; returns when all is mended, landed, and everybody has left."""
-    lake = world.pipeline.parent / "lake"
-    watchers = [Watcher(lake / "raw" / name) for name in (world.topic, f"{world.topic}.state")]
-    proofs: list[str] = []
+    seed, minutes = outcome.seed, asked.minutes
+    onlookers = Onlookers(world)
     main = Workload(
         world.servers,
         world.topic,
@@ -154,30 +153,25 @@ def _flow(world: World, outcome: Outcome, seed: int, minutes: float, say: Callab
         host.start()
     nemesis = Nemesis(world, outcome.enabled, FAULTS_PER_MINUTE)
 
-    def prove() -> None:
-        if (lake / "_ledger").exists():  # before that there is nothing to prove, and prove says so
-            proofs.extend(_proof(world))
-
-    with _beside(lambda: _look(watchers), 0.5), _beside(prove, 15), main, state:
+    with onlookers.looking(until_fault=asked.until_fault), main, state:
         say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
         nemesis.torment(minutes * 60)
         for workload in (main, state):
             workload.stop()
         outcome.happened = nemesis.happened
         say("everything is mended; waiting for the engines to catch up")
-        caught_up_after = _caught_up(world)
+        caught_up_after = caught_up(world)
         if caught_up_after is None:
-            outcome.faults.append(f"stuck: not caught up {CONVERGE_SECONDS:g} s after the last fault: {_lags(world)}")
+            outcome.faults.append(f"stuck: not caught up {CONVERGE_SECONDS:g} s after the last fault: {lags(world)}")
     for host in world.hosts:
         try:
             host.leave_and_wait(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
             outcome.faults.append(f"stuck: {host.name} did not leave within {LEAVE_SECONDS:g} s")
-    for watcher in watchers:
-        watcher.look(thoroughly=True)
-        outcome.faults += watcher.faults
-    outcome.faults += proofs
-    outcome.faults += [f"promised and never happened: {name}" for name in nemesis.missing()]
+    onlookers.look_at_the_end(all_letters=not nemesis.happened["dead-letter topic gone"])
+    outcome.faults += onlookers.faults
+    if not asked.until_fault:
+        outcome.faults += [f"promised and never happened: {name}" for name in nemesis.missing()]
     outcome.counts = {
         "caught up after seconds": caught_up_after,
         "produced": dict(main.counts + state.counts),
@@ -202,94 +196,15 @@ def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:
             continue
         oracle_faults += found["first"]
         outcome.counts[topic] = {name: found[name] for name in ("delivered", "landed", "dead", "skipped")}
-    proof = _proof(world, "--kafka")
-    outcome.faults += [f"oracle: {fault}" for fault in oracle_faults] + proof
-    if bool(oracle_faults) != bool(proof):
+    proven = proof(world, "--kafka")
+    outcome.faults += [f"oracle: {fault}" for fault in oracle_faults] + proven
+    if bool(oracle_faults) != bool(proven):
         outcome.faults.append("the judges differ: one of `prove` and the oracle found faults, the other none")
 
 
-def _proof(world: World, *more: str) -> list[str]:
-    """What `prove` finds wrong; it goes around the proxy."""
-    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
-    command = [*STREAMLAKE, "prove", str(world.pipeline), "--json", *around, *more]
-    # A validator that makes a disk fail has no business in a proof.
-    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode == 0:
-        return []
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        return [f"prove: exit code {done.returncode}: {done.stderr[-1000:]}"]
-    return [f"prove: {defect}" for defect in found["defects"][:20]] or [f"prove: exit code {done.returncode}"]
-
-
-def _caught_up(world: World) -> float | None:
-    """Seconds until no partition has any lag; None when it takes longer than it may."""
-    began = time.monotonic()
-    while time.monotonic() - began < CONVERGE_SECONDS:
-        lags = _lags(world)
-        if len(lags) == world.partitions + 1 and not any(lags.values()) and not _open_transactions(world):
-            return round(time.monotonic() - began, 1)
-        threading.Event().wait(1)
-    return None
-
-
-def _open_transactions(world: World) -> bool:
-    """Whether a producer that died has left a transaction open: until the broker ends it, nothing after it is read."""
-    parts = [TopicPartition(world.topic, number) for number in range(world.partitions)]
-    parts.append(TopicPartition(f"{world.topic}.state", 0))
-    ends = []
-    for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        found = world.admin.list_offsets(dict.fromkeys(parts, latest), isolation_level=isolation)
-        ends.append([future.result(30).offset for future in found.values()])
-    return ends[0] != ends[1]
-
-
-def _lags(world: World) -> dict[str, Any]:
-    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
-    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
-    done = subprocess.run(
-        [*STREAMLAKE, "status", str(world.pipeline), "--json", *around],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        return {"status": done.stderr[-500:]}
-    return {f"{one['topic']}/{one['partition']}": one["lag"] for one in found["partitions"]}
-
-
-def _look(watchers: list[Watcher]) -> None:
-    for watcher in watchers:
-        watcher.look(thoroughly=random.random() < 0.05)
-
-
-@contextmanager
-def _beside(work: Callable[[], object], every_seconds: float) -> Iterator[None]:
-    """Do `work` again and again in a thread; what it raises is raised at the end."""
-    over, raised = threading.Event(), list[BaseException]()
-
-    def again() -> None:
-        try:
-            while not over.wait(every_seconds):
-                work()
-        except BaseException as error:  # noqa: BLE001  (handed over to the main thread)
-            raised.append(error)
-
-    thread = threading.Thread(target=again, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-    if raised:
-        raise raised[0]
+def _mutating(mutant: str | None) -> dict[str, str]:
+    """The environment that puts a mutant into an engine, and into nothing else."""
+    return {"PYTHONPATH": str(HERE / "mutated"), "STREAMLAKE_TORTURE_MUTANT": mutant} if mutant else {}
 
 
 def _spared(name: str, words: list[str]) -> bool:
@@ -317,6 +232,8 @@ def main() -> int:
         "--spare", nargs="*", default=[], metavar="WORD", help="no faults with these words in their name"
     )
     parser.add_argument("--keep", type=Path, default=None, help="leave lake, logs and Kafka's data in this folder")
+    parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="break the engine's protocol")
+    parser.add_argument("--until-fault", action="store_true", help="end with the first thing that can't be right")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing of a run outlives it
     seed = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed

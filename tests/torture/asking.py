@@ -1,0 +1,85 @@
+"""What a torture run asks, while it breaks things and in the end: `prove`, `status`, and Kafka itself."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs forget it
+from torture.faults import World
+
+STREAMLAKE = [sys.executable, str(Path(__file__).with_name("command.py"))]
+CONVERGE_SECONDS = 180.0
+
+
+def proof(world: World, *more: str) -> list[str]:
+    """What `prove` finds wrong; it goes around the proxy."""
+    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
+    command = [*STREAMLAKE, "prove", str(world.pipeline), "--json", *around, *more]
+    # A validator that makes a disk fail has no business in a proof.
+    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode == 0:
+        return []
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return [f"prove: exit code {done.returncode}: {done.stderr[-1000:]}"]
+    return [f"prove: {defect}" for defect in found["defects"][:20]] or [f"prove: exit code {done.returncode}"]
+
+
+def caught_up(world: World) -> float | None:
+    """Seconds until no partition has any lag; None when it takes longer than it may."""
+    began = time.monotonic()
+    while time.monotonic() - began < CONVERGE_SECONDS:
+        behind = lags(world)
+        if len(behind) == world.partitions + 1 and not any(behind.values()) and not open_transactions(world):
+            return round(time.monotonic() - began, 1)
+        threading.Event().wait(1)
+    return None
+
+
+def open_transactions(world: World) -> bool:
+    """Whether a producer that died has left a transaction open: until the broker ends it, nothing after it is read."""
+    parts = [TopicPartition(world.topic, number) for number in range(world.partitions)]
+    parts.append(TopicPartition(f"{world.topic}.state", 0))
+    ends = []
+    for isolation in (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED):
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        found = world.admin.list_offsets(dict.fromkeys(parts, latest), isolation_level=isolation)
+        ends.append([future.result(30).offset for future in found.values()])
+    return ends[0] != ends[1]
+
+
+def lags(world: World) -> dict[str, Any]:
+    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
+    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
+    done = subprocess.run(
+        [*STREAMLAKE, "status", str(world.pipeline), "--json", *around],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        return {"status": done.stderr[-500:]}
+    return {f"{one['topic']}/{one['partition']}": one["lag"] for one in found["partitions"]}
+
+
+def orphans(root: Path) -> list[str]:
+    """What still lies staged of an epoch that somebody has followed: nobody can commit it, and nobody would drop it."""
+    found = []
+    for folder in root.glob("_stage/*/*/*/*"):
+        if folder.name.isdigit() and any(folder.iterdir()):
+            ledger = root / "_ledger" / folder.parent.relative_to(root / "_stage")
+            newest = max(ledger.glob("*/*.json"), key=lambda path: path.name)
+            if int(folder.name) < json.loads(newest.read_bytes())["epoch"]:
+                found.append(f"orphans: {folder.relative_to(root)} is of an older epoch, and not collected")
+    return found

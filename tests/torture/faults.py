@@ -1,0 +1,320 @@
+"""What can break in a tortured world: each kind of fault as a function that breaks something and mends it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import psutil
+import yaml
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
+from torture.hosts import Host
+from torture.proxy import Wires
+
+from streamlake.engine.local.kafka import LocalKafka
+
+PARTITIONS_MAX = 16
+
+
+@dataclass
+class World:
+    """What there is to break. `partitions` is how many the topic has by now; `over` ends every wait of a fault."""
+
+    kafka: LocalKafka
+    nodes: int
+    servers: str
+    topic: str
+    dead_topic: str
+    hosts: Sequence[Host]
+    wires: Wires
+    disk: Path
+    pipeline: Path
+    partitions: int
+    luck: random.Random
+    engine_env: Mapping[str, str]
+    over: threading.Event = field(default_factory=threading.Event)
+    cluster: threading.Lock = field(default_factory=threading.Lock)
+    """Held by a fault that takes a node away: with two of three gone nothing is acknowledged, and nothing shown."""
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        """A client that goes around the proxy; one for all, since it has to outlive its answers."""
+        return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+
+
+Fault = Callable[[World], bool]
+"""Breaks something and mends it; False when there was nothing to break just now."""
+
+
+def kill_worker(world: World) -> bool:
+    """SIGKILL one worker."""
+    return _signal_worker(world, signal.SIGKILL)
+
+
+def pause_worker(world: World) -> bool:
+    """Stop one worker for a while: its supervisor takes it for stuck, or it goes on as if nothing had been."""
+    host = _running_host(world)
+    worker = host.some_worker(world.luck) if host else None
+    if worker is None:
+        return False
+    try:
+        worker.suspend()
+        world.over.wait(world.luck.uniform(0.5, 12))
+        worker.resume()
+    except psutil.NoSuchProcess:
+        pass  # killed meanwhile, which is a fault, too
+    return True
+
+
+def kill_supervisor(world: World) -> bool:
+    """SIGKILL a supervisor; its workers have to follow it."""
+    host = _running_host(world)
+    return host is not None and host.signal(signal.SIGKILL)
+
+
+def kill_host(world: World) -> bool:
+    """SIGKILL all of a host at once."""
+    host = _running_host(world)
+    return host is not None and host.signal_everything(signal.SIGKILL)
+
+
+def freeze_host(world: World) -> bool:
+    """Stop all of a host for longer than the group waits: a zombie, whose partitions others take."""
+    host = _running_host(world)
+    if host is None or not host.lock.acquire(blocking=False):
+        return False
+    try:
+        if not host.signal_everything(signal.SIGSTOP):
+            return False
+        world.over.wait(world.luck.uniform(1, 14))
+        return host.signal_everything(signal.SIGCONT)
+    finally:
+        host.lock.release()
+
+
+def third_host(world: World) -> bool:
+    """Another engine joins the group, and leaves it again."""
+    host = world.hosts[-1]
+    if not host.lock.acquire(blocking=False):
+        return False
+    try:
+        host.start()
+        world.over.wait(world.luck.uniform(4, 20))
+        host.leave()
+        return True
+    finally:
+        host.lock.release()
+
+
+def leave_and_return(world: World) -> bool:
+    """A host drains on SIGTERM, and comes back."""
+    host = _running_host(world)
+    return host is not None and host.signal(signal.SIGTERM)
+
+
+def change_limits(world: World) -> bool:
+    """New batch limits in the YAML, and SIGHUP."""
+    tree = yaml.safe_load(world.pipeline.read_text())
+    tree["batch"] = {
+        "rows_max": world.luck.choice([50, 200, 1000, 5000]),
+        "seconds_max": world.luck.choice([0.3, 1, 3]),
+    }
+    # As an editor does it: the old file or the new one, never half of one.
+    new = world.pipeline.with_suffix(".new")
+    new.write_text(yaml.safe_dump(tree))
+    new.replace(world.pipeline)
+    told = [host.signal(signal.SIGHUP) for host in world.hosts]
+    return any(told)
+
+
+def kill_broker(world: World) -> bool:
+    """SIGKILL a node, and start it again."""
+    return _without_node(world, world.kafka.kill, world.kafka.restart)
+
+
+def pause_broker(world: World) -> bool:
+    """Stop a node's clock, for less or more than the cluster waits for it."""
+    return _without_node(world, world.kafka.pause, world.kafka.resume)
+
+
+def move_leaders(world: World) -> bool:
+    """Stop a node in order, so that others lead its partitions; start it, and elect the preferred leaders again."""
+    from confluent_kafka import ElectionType  # noqa: PLC0415  (not in its stubs everywhere)
+
+    def elect(node: int) -> None:
+        world.kafka.restart(node)
+        world.admin.elect_leaders(ElectionType.PREFERRED).result(30)
+
+    return _without_node(world, lambda _: None, elect)
+
+
+def cut_wires(world: World) -> bool:
+    """No connection between engines and brokers."""
+    return _on_the_wire(world, world.wires.cut, 0.2, 9)
+
+
+def slow_wires(world: World) -> bool:
+    """Each piece of data is late."""
+    return _on_the_wire(world, lambda: world.wires.slow(world.luck.uniform(0.02, 0.4)), 2, 10)
+
+
+def swallow_wires(world: World) -> bool:
+    """Nothing comes through, and nobody is told."""
+    return _on_the_wire(world, world.wires.swallow, 0.5, 9)
+
+
+def full_disk(world: World) -> bool:
+    """Some writes find no space left."""
+    return _on_the_disk(world, {"ENOSPC": world.luck.choice([0.05, 0.3, 1])})
+
+
+def failing_disk(world: World) -> bool:
+    """Some links fail."""
+    return _on_the_disk(world, {"EIO": world.luck.choice([0.05, 0.3])})
+
+
+def failing_fsync(world: World) -> bool:
+    """Some fsyncs fail."""
+    return _on_the_disk(world, {"fsync": world.luck.choice([0.02, 0.1])})
+
+
+def slow_disk(world: World) -> bool:
+    """Some calls take long: what else happens between two steps of a commit has time to happen."""
+    return _on_the_disk(world, {"slow": world.luck.choice([0.02, 0.1, 0.3])})
+
+
+def lose_answers(world: World) -> bool:
+    """Some changes are made and not answered, not made, or made later: the storage does not say which."""
+    return _on_the_disk(world, {"lost": world.luck.choice([0.05, 0.3])})
+
+
+def steal_partition(world: World) -> bool:
+    """Somebody outside of the group claims a partition, as a host that was given up may, and is not seen again."""
+    command = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
+    source = f"{world.topic}/{world.luck.randrange(world.partitions)}"
+    done = subprocess.run([*command, source], env={**os.environ, **world.engine_env}, check=False, timeout=60)
+    return done.returncode == 0
+
+
+def add_partition(world: World) -> bool:
+    """One partition more."""
+    if world.partitions >= PARTITIONS_MAX or not world.cluster.acquire(blocking=False):
+        return False
+    try:
+        more = NewPartitions(world.topic, world.partitions + 1)
+        world.admin.create_partitions([more])[world.topic].result(30)
+        world.partitions += 1
+        return True
+    finally:
+        world.cluster.release()
+
+
+def take_dead_topic(world: World) -> bool:
+    """The dead-letter topic is deleted, and made again after a while."""
+    if not world.cluster.acquire(blocking=False):
+        return False
+    try:
+        world.admin.delete_topics([world.dead_topic])[world.dead_topic].result(30)
+        world.over.wait(world.luck.uniform(1, 8))
+        make_dead_topic(world)
+        return True
+    finally:
+        world.cluster.release()
+
+
+def make_dead_topic(world: World) -> None:
+    """The dead-letter topic, once the cluster has forgotten one that was just deleted."""
+    while True:
+        new = NewTopic(world.dead_topic, 1, world.nodes, config={"max.message.bytes": "2000000"})
+        try:
+            world.admin.create_topics([new])[world.dead_topic].result(30)
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                raise
+            threading.Event().wait(0.3)  # deletion has no event to wait for
+        else:
+            return
+
+
+def _running_host(world: World) -> Host | None:
+    running = [host for host in world.hosts if host.runs and not host.lock.locked()]
+    return world.luck.choice(running) if running else None
+
+
+def _signal_worker(world: World, number: int) -> bool:
+    host = _running_host(world)
+    worker = host.some_worker(world.luck) if host else None
+    if worker is None:
+        return False
+    try:
+        worker.send_signal(number)
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
+def _without_node(world: World, take: Callable[[int], None], give: Callable[[int], None]) -> bool:
+    if not world.cluster.acquire(blocking=False):
+        return False
+    try:
+        node = world.luck.randint(1, world.nodes)
+        take(node)
+        world.over.wait(world.luck.uniform(0.2, 10))
+        give(node)
+        return True
+    finally:
+        world.cluster.release()
+
+
+def _on_the_wire(world: World, spoil: Callable[[], None], shortest: float, longest: float) -> bool:
+    spoil()
+    world.over.wait(world.luck.uniform(shortest, longest))
+    world.wires.mend()
+    return True
+
+
+def _on_the_disk(world: World, chances: Mapping[str, float]) -> bool:
+    """Whether a fault was really met: the disk notes each one that it makes."""
+    noted = world.disk.with_suffix(".log")
+    before = noted.stat().st_size if noted.exists() else 0
+    world.disk.write_text(json.dumps(dict(chances)))
+    world.over.wait(world.luck.uniform(1, 6))
+    world.disk.write_text("{}")
+    return noted.exists() and noted.stat().st_size > before
+
+
+FAULTS: Mapping[str, tuple[Fault, float]] = {
+    "worker killed": (kill_worker, 8),
+    "worker paused": (pause_worker, 2),
+    "supervisor killed": (kill_supervisor, 2),
+    "host killed": (kill_host, 2),
+    "host frozen": (freeze_host, 1.5),
+    "third host came and went": (third_host, 1),
+    "host drained and came back": (leave_and_return, 1),
+    "limits changed by SIGHUP": (change_limits, 1),
+    "broker killed": (kill_broker, 0.8),
+    "broker paused": (pause_broker, 0.8),
+    "leaders moved": (move_leaders, 0.6),
+    "wires cut": (cut_wires, 1.2),
+    "wires slow": (slow_wires, 0.8),
+    "wires swallow": (swallow_wires, 1),
+    "disk full": (full_disk, 1),
+    "disk failing": (failing_disk, 1),
+    "fsync failing": (failing_fsync, 1),
+    "disk slow": (slow_disk, 1.5),
+    "answers lost": (lose_answers, 1.5),
+    "partition stolen": (steal_partition, 1),
+    "partition added": (add_partition, 0.3),
+    "dead-letter topic gone": (take_dead_topic, 0.6),
+}
+"""Each kind of fault by its name in the table of docs/reliability.md, with its usual weight."""
+
+KILLS = ("worker killed", "supervisor killed", "host killed")

@@ -1,0 +1,74 @@
+"""Watches the dead-letter topic as any other system does, beside the engines: what is in it must be committed.
+
+A copy that is there before its ledger entry could belong to a batch that is never committed; and in the end each
+committed dead letter has a copy, unless somebody deleted the topic. Reads the ledger as JSON: no code of the engine's.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+from torture.oracle import Place
+
+FAULTS_KEPT = 20
+LOOK_SECONDS = 0.5
+
+
+class LettersWatcher:
+    """Reads all copies from the topic's one partition, once. `copies` are the places that have one."""
+
+    def __init__(self, servers: str, dead_topic: str, ledger: Path) -> None:
+        self.copies: set[Place] = set()
+        self.faults: list[str] = []
+        self._ledger = ledger
+        self._committed: dict[int, int] = {}  # how far each partition is known to be committed
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": servers,
+                "group.id": "letters",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+            }
+        )
+        self._place = TopicPartition(dead_topic, 0, 0)
+        self._consumer.assign([self._place])
+
+    def look(self, topic: str, seconds: float) -> None:
+        """Read copies of `topic`'s records until none comes within `seconds`."""
+        while (message := self._consumer.poll(seconds)) is not None:
+            if message.error() is not None:
+                continue  # a topic that is gone for a while, a leader that changes
+            headers = message.headers() or []
+            said = {str(header[0]): bytes(header[1] or b"").decode() for header in headers}  # type: ignore[arg-type]
+            if said["__connect.errors.topic"] == topic:
+                self._meet((int(said["__connect.errors.partition"]), int(said["__connect.errors.offset"])))
+
+    def look_to_the_end(self, topic: str, seconds: float) -> bool:
+        """Read all there is now; False when that takes longer than `seconds`."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.look(topic, LOOK_SECONDS)
+            _, end = self._consumer.get_watermark_offsets(self._place, timeout=10)
+            (at,) = self._consumer.position([self._place])
+            if end == 0 or at.offset >= end:
+                return True
+        return False
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+    def _meet(self, place: Place) -> None:
+        partition, offset = place
+        if place not in self.copies and offset >= self._committed.get(partition, 0):
+            self._committed[partition] = self._next_offset(partition)
+            if offset >= self._committed[partition] and len(self.faults) < FAULTS_KEPT:
+                self.faults.append(f"early: the dead letter of {place} is in the topic, and its entry is not committed")
+        self.copies.add(place)
+
+    def _next_offset(self, partition: int) -> int:
+        """The `next` of the newest entry; the newest are never folded."""
+        newest = max(self._ledger.glob(f"{partition:05d}/*/*.json"), key=lambda path: path.name, default=None)
+        return int(json.loads(newest.read_bytes())["next"]) if newest is not None else 0
