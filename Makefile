@@ -1,6 +1,6 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
 # and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
-# MINUTES are for torture, HOURS for soak.
+# MINUTES are for torture and mutants, RECORDS for hostile, HOURS for soak.
 
 PYTHON3 ?= python3
 JOBS = 3
@@ -12,7 +12,7 @@ INSTALLED = $(VENV)/installed
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check format bench torture soak clean
+.PHONY: help setup demo test check format bench torture mutants hostile soak clean
 
 help:  ## list these targets
 	@echo 'make TARGET, one of:'
@@ -41,6 +41,12 @@ bench: $(INSTALLED)  ## measure throughput, CPU, memory and start-up on this mac
 
 torture: $(INSTALLED)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
 	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+mutants: $(INSTALLED)  ## torture each mutant of the protocol until it is caught, MINUTES (5) at most; an hour or two
+	@$(PYTHON) tests/torture/mutants.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
+
+hostile: $(INSTALLED)  ## land RECORDS (1,000,000) mutated orders in every way there is, and compare all answers
+	@$(PYTHON) tests/hostile/run.py --records $(or $(RECORDS),1000000) $(if $(SEED),--seed $(SEED))
 
 soak: $(INSTALLED)  ## run an engine under load for HOURS (8), a kill a minute, and fail where memory, files or lag grow
 	@$(PYTHON) tests/soak/run.py --hours $(or $(HOURS),8)
