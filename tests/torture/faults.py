@@ -86,18 +86,20 @@ def kill_host(world: World) -> bool:
     return host is not None and host.signal_everything(signal.SIGKILL)
 
 
+def kill_all_hosts(world: World) -> bool:
+    """SIGKILL all of all hosts at once, as a power cut would that spares the disk."""
+    killed = [host.signal_everything(signal.SIGKILL) for host in world.hosts]
+    return sum(killed) > 1
+
+
 def freeze_host(world: World) -> bool:
     """Stop all of a host for longer than the group waits: a zombie, whose partitions others take."""
-    host = _running_host(world)
-    if host is None or not host.lock.acquire(blocking=False):
-        return False
-    try:
-        if not host.signal_everything(signal.SIGSTOP):
-            return False
-        world.over.wait(world.luck.uniform(1, 14))
-        return host.signal_everything(signal.SIGCONT)
-    finally:
-        host.lock.release()
+    return _stop_for_a_while(world, Host.signal_everything)
+
+
+def pause_supervisor(world: World) -> bool:
+    """Stop a supervisor while its workers go on: nobody answers them, and nobody tells the group that it is alive."""
+    return _stop_for_a_while(world, Host.signal)
 
 
 def third_host(world: World) -> bool:
@@ -249,6 +251,19 @@ def _running_host(world: World) -> Host | None:
     return world.luck.choice(running) if running else None
 
 
+def _stop_for_a_while(world: World, send: Callable[[Host, int], bool]) -> bool:
+    host = _running_host(world)
+    if host is None or not host.lock.acquire(blocking=False):
+        return False
+    try:
+        if not send(host, signal.SIGSTOP):
+            return False
+        world.over.wait(world.luck.uniform(1, 14))
+        return send(host, signal.SIGCONT)
+    finally:
+        host.lock.release()
+
+
 def _signal_worker(world: World, number: int) -> bool:
     host = _running_host(world)
     worker = host.some_worker(world.luck) if host else None
@@ -296,6 +311,8 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
     "worker paused": (pause_worker, 2),
     "supervisor killed": (kill_supervisor, 2),
     "host killed": (kill_host, 2),
+    "all hosts killed": (kill_all_hosts, 0.5),
+    "supervisor paused": (pause_supervisor, 1),
     "host frozen": (freeze_host, 1.5),
     "third host came and went": (third_host, 1),
     "host drained and came back": (leave_and_return, 1),
@@ -317,4 +334,4 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
 }
 """Each kind of fault by its name in the table of docs/reliability.md, with its usual weight."""
 
-KILLS = ("worker killed", "supervisor killed", "host killed")
+KILLS = ("worker killed", "supervisor killed", "host killed", "all hosts killed")
