@@ -24,11 +24,8 @@ _READING = {
     "allow.auto.create.topics": False,
     "queued.max.messages.kbytes": 8_192,  # per worker process; librdkafka's 64 MiB times 64 workers is 4 GiB
 }
-_FETCHING_FAR = {
-    "fetch.message.max.bytes": 50 * 2**20,
-    "fetch.max.bytes": 50 * 2**20,
-    "receive.message.max.bytes": 100 * 2**20,
-}
+FETCH_BYTES_FAR = 50 * 2**20
+_FETCH_SIZES = ("fetch.message.max.bytes", "fetch.max.bytes")
 _WRITING = {
     "acks": "all",
     "enable.idempotence": True,
@@ -69,9 +66,16 @@ def range_reader_properties(kafka: KafkaSettings, client_id: str) -> dict[str, o
     """For a reader that has to tell what is committed and what was aborted, whoever leads the partition.
 
     Kafka 4.3.1 delivers aborted records where a fetch ends shortly behind them, if its node was a follower that caught
-    up when they were written (docs/reliability.md): so each fetch brings as much as a broker gives by default.
+    up when they were written (docs/reliability.md): so each fetch brings at least as much as a broker gives by default.
     """
-    return reader_properties(kafka, client_id) | _FETCHING_FAR
+    theirs = reader_properties(kafka, client_id)
+    aliases = {"max.partition.fetch.bytes": "fetch.message.max.bytes"}
+    found = {aliases.get(name, name): value for name, value in theirs.items()}
+    # librdkafka wants each to be at least the one before, and room for the answer's head around it.
+    bytes_max = max(int(str(found.get(name, 0))) for name in ("message.max.bytes", *_FETCH_SIZES))
+    far = max(FETCH_BYTES_FAR, bytes_max)
+    receive = max(int(str(found.get("receive.message.max.bytes", 0))), far + 1024)
+    return found | dict.fromkeys(_FETCH_SIZES, far) | {"receive.message.max.bytes": receive}
 
 
 def member_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:

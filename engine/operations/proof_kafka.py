@@ -74,11 +74,7 @@ class PartitionComparison:
         delivered = self._delivered(entry)
         lost, gone = self._differing_offsets(entry, delivered)
         if lost or (gone and not self.compacted):
-            # What Kafka calls aborted may depend on where its answer ended (docs/reliability.md): ask again, from here.
-            again = Delivered.read(self.proof.reader, self.source, delivered.window, afresh=True)
-            if again.values.keys() != delivered.values.keys():
-                self._tell(f"{self.source}: Kafka did not deliver the same records twice; the second answer was taken")
-            delivered = again
+            delivered = self._in_both_answers(entry, delivered)
         self._compare_offsets(entry, delivered)
         self._compare_values(entry, found, delivered)
 
@@ -86,16 +82,8 @@ class PartitionComparison:
         """What the topic still delivers of the entry's range; says what is not kept any more."""
         if entry.next > self.kept.next:
             self.kept = self.proof.reader.kept(self.source)  # the first answer may be older than this entry
-        while True:
-            window = _overlap(entry.range, self.kept)
-            try:
-                delivered = Delivered.read(self.proof.reader, self.source, window)
-                break
-            except PositionLostError:
-                kept = self.proof.reader.kept(self.source)
-                if kept.first <= self.kept.first:
-                    raise
-                self.kept = kept  # retention moved on between question and answer
+        delivered = self._read(entry, afresh=False)
+        window = delivered.window
         expired = min(entry.next, max(entry.first, self.kept.first)) - entry.first
         if expired:
             self._tell(f"{self.source}: the topic no longer keeps all that landed: its older part is not compared")
@@ -105,6 +93,30 @@ class PartitionComparison:
             past = (max(entry.first, self.kept.next), entry.next)
             self._accuse(entry, "foreign", f"landed, but the topic ends at {self.kept.next}", [past])
         return delivered
+
+    def _in_both_answers(self, entry: Entry, first: "Delivered") -> "Delivered":
+        """What Kafka delivers when it is asked again, from here, and delivered before.
+
+        What it calls aborted may depend on where its answer ends, and it errs on one side only: it delivers aborted
+        records, and never leaves out committed ones (docs/reliability.md).
+        """
+        again = self._read(entry, afresh=True)
+        both = first.values.keys() & again.values.keys()
+        if (first.values.keys() | again.values.keys()) - both:
+            self._tell(f"{self.source}: Kafka did not deliver the same records twice; what came once was aborted")
+        values = {offset: again.values[offset] for offset in again.values if offset in both}
+        return Delivered(again.window, values, again.keys)
+
+    def _read(self, entry: Entry, *, afresh: bool) -> "Delivered":
+        """What the topic delivers of the part of the entry's range that it still keeps."""
+        while True:
+            try:
+                return Delivered.read(self.proof.reader, self.source, _overlap(entry.range, self.kept), afresh=afresh)
+            except PositionLostError:
+                kept = self.proof.reader.kept(self.source)
+                if kept.first <= self.kept.first:
+                    raise
+                self.kept = kept  # retention moved on between question and answer
 
     def _differing_offsets(self, entry: Entry, delivered: "Delivered") -> tuple[list[Span], list[Span]]:
         """What is delivered and has not landed, and what has landed and is not delivered."""

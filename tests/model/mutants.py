@@ -148,8 +148,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "slots go without a segment",
         f"{SINK}.ledger",
-        "standing = put_settled(self._backend, path, packed(lines), stage=stage, wait=wait)",
-        "standing = packed(lines)",
+        "standing = put_settled(self._backend, path, data, stage=stage, wait=wait)",
+        "standing = data",
     ),
     Mutant(
         "slots go before the segment is durable",
@@ -160,8 +160,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "the head's own folder is folded",
         f"{SINK}.partition",
-        "self._fold_next + FOLDERS_UNFOLDED > newest",
-        "self._fold_next > newest",
+        "self._unfolded[0] + FOLDERS_UNFOLDED > newest",
+        "self._unfolded[0] > newest",
     ),
     Mutant(
         "nobody looks for a segment after reading slots",

@@ -9,7 +9,7 @@ import pytest
 from sinks.making import IDENTITY, ORDERS, batch, claimed, files, job, landed, options, partition, staged
 
 from streamlake.engine.entries import Entry
-from streamlake.engine.errors import FencedError, LedgerDamagedError
+from streamlake.engine.errors import FencedError, LedgerDamagedError, StorageError
 from streamlake.engine.operations.prove import prove
 from streamlake.plugins.sinks.file import layout, ledger
 from streamlake.plugins.sinks.file.backends.local import LocalBackend
@@ -175,6 +175,86 @@ def test_a_damaged_entry_is_not_folded_and_new_records_land(lake: Path, caplog: 
     assert "000000000002.json is not what" in said
     assert (lake / FOLDER / "00000000/000000000004.json").exists()
     assert not (lake / SEGMENT).exists()
+
+
+@pytest.mark.parametrize("altered", [0, PER_FOLDER - 1])
+def test_entries_at_the_edge_of_a_folder_are_held_against_their_neighbours(lake: Path, altered: int) -> None:
+    sink = claimed(lake, start=5)
+    land(sink, 2 * PER_FOLDER - 1)
+    slot = lake / FOLDER / f"00000000/{altered:012d}.json"
+    slot.write_bytes(slot.read_bytes().replace(b'"committed_at":"2026', b'"committed_at":"2025'))
+    landed(sink, batch([b"1"], 5 + 2 * PER_FOLDER - 1))
+    assert slot.exists(), "nothing of a damaged folder is dropped"
+    assert not (lake / SEGMENT).exists()
+
+
+@pytest.mark.parametrize("call", ["read", "delete", "list", "sync"])
+def test_old_slots_that_can_not_be_touched_stop_nobody(
+    lake: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    sink = claimed(lake, start=5)
+    land(sink, 2 * PER_FOLDER - 1)
+    real = getattr(LocalBackend, call)
+
+    def refusing(backend: LocalBackend, path: str) -> object:
+        if "/00000000" in path.removeprefix(FOLDER):
+            raise StorageError(f"can't {call} {path}: Operation not permitted")
+        return real(backend, path)
+
+    with monkeypatch.context() as refused:
+        refused.setattr(LocalBackend, call, refusing)
+        for offset in range(5 + 2 * PER_FOLDER - 1, 5 + 4 * PER_FOLDER):
+            landed(sink, batch([b"1"], offset))
+    assert f"old ledger entries are not folded: can't {call} " in caplog.messages[0]
+    assert holds(lake)
+
+
+def test_a_folder_of_very_long_entries_stays_as_it_is(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "SEGMENT_BYTES_MAX", 4_000)
+    land(claimed(lake, start=5), 3 * PER_FOLDER)
+    assert not [name for name in files(lake, FOLDER) if name.endswith(".xz")]
+    monkeypatch.setattr(ledger, "SEGMENT_BYTES_MAX", 4_000_000)
+    land(claimed(lake), PER_FOLDER)
+    assert (lake / SEGMENT).exists()
+    assert holds(lake)
+
+
+def test_a_listing_from_before_the_first_segment_is_not_an_empty_ledger(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = claimed(lake, start=5)
+    land(sink, PER_FOLDER)
+    real = LocalBackend.list
+    met: list[str] = []
+
+    def listing(backend: LocalBackend, folder: str) -> list[str]:
+        names = real(backend, folder)
+        if folder == FOLDER and not met:
+            met.append(folder)
+            land(sink, 4 * PER_FOLDER)
+        return names
+
+    monkeypatch.setattr(LocalBackend, "list", listing)
+    assert partition(lake).head().seq == 5 * PER_FOLDER
+    assert met
+
+
+def test_a_claim_on_a_head_that_was_folded_meanwhile_looks_again(lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, late = claimed(lake, start=5), partition(lake)
+    head = late.head()
+    met: list[str] = []
+
+    def reached(name: str) -> None:
+        if name == "before_entry_link" and not met:
+            met.append(name)
+            land(owner, 3 * PER_FOLDER)
+
+    monkeypatch.setattr("streamlake.plugins.sinks.file.backends.local.failpoint", reached)
+    assert late.claim(head).next == 5 + 3 * PER_FOLDER
+    with pytest.raises(FencedError):
+        landed(owner, batch([b"1"], 5 + 3 * PER_FOLDER))
+    claimed(lake)
+    assert holds(lake)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from streamlake.engine.records import TopicPartition
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, put_settled
 from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, decoded, digest, encoded
-from streamlake.plugins.sinks.file.segments import packed, unpacked
+from streamlake.plugins.sinks.file.segments import SEGMENT_BYTES_MAX, packed, unpacked
 
 TAIL_CHECKED = 32
 """How many entries back from the newest the hashes are checked on each start; `prove` checks all."""
@@ -106,29 +106,28 @@ class PartitionLedger:
         if head.seq >= 0:
             self._backend.sync(self._path(head.seq))
 
-    def first_unfolded(self) -> int:
-        """The oldest folder that has slots: of a folded one, too, when whoever folded it died on the way."""
+    def unfolded(self) -> Sequence[int]:
+        """The folders that have slots, ascending: folded ones, too, where whoever folded them died on the way."""
         folders, _ = self._listed()
-        return min(folders, default=0)
+        return sorted(folders)
 
     def fold(self, folder: int, *, stage: str, wait: Wait, beat: Beat) -> None:
         """Fold one old, full folder into its segment; can be repeated, also by several at once.
 
-        Raises LedgerDamagedError when its entries are not all there and whole; then nothing is changed.
+        One whose entries are very long (thousands of holes each) stays as it is: it has no blocks to save. Raises
+        LedgerDamagedError when its entries are not all there, whole, and what those on either side of them were
+        written after or before; then nothing is changed.
         """
-        first = folder * layout.ENTRIES_PER_FOLDER
-        entries: list[Entry] = []
-        for entry in self._read_all(range(first, first + layout.ENTRIES_PER_FOLDER)):
-            beat()
-            if entries:
-                self._check_link(entries[-1].sha256, entry)
-            entries.append(entry)
         path = layout.segment_path(self._run, self._source, folder)
+        lines = self._whole_folder(folder, beat)
+        if lines is None:
+            return
         if self._segment(folder) is None:
-            lines = [encoded(entry) for entry in entries]
-            standing = put_settled(self._backend, path, packed(lines), stage=stage, wait=wait)
-            if unpacked(standing, path) != lines:
+            data = packed(lines, beat)
+            standing = put_settled(self._backend, path, data, stage=stage, wait=wait)
+            if standing != data and unpacked(standing, path) != lines:
                 raise LedgerDamagedError(f"{path} does not hold the entries of its folder, which are still there")
+        self._opened = (-1, ())
         # Whoever put it may have died before its fsync: the slots must not go before it is durable.
         self._backend.sync(path)
         slots = layout.entries_folder(self._run, self._source, folder)
@@ -137,6 +136,23 @@ class PartitionLedger:
             if layout.seq_of(name) is not None:
                 self._backend.delete(f"{slots}/{name}")
         self._backend.remove_folder(slots)
+
+    def _whole_folder(self, folder: int, beat: Beat) -> Sequence[bytes] | None:
+        """The entries of a folder, each a line, checked with their neighbours; None for more than a segment takes."""
+        first = folder * layout.ENTRIES_PER_FOLDER
+        last = first + layout.ENTRIES_PER_FOLDER - 1
+        lines: list[bytes] = []
+        size, previous = 0, FIRST_PREVIOUS if first == 0 else self.read(first - 1).sha256
+        for entry in self._read_all(range(first, last + 2)):
+            beat()
+            self._check_link(previous, entry)
+            previous = entry.sha256
+            if entry.seq <= last:
+                lines.append(encoded(entry))
+                size += len(lines[-1])
+                if size > SEGMENT_BYTES_MAX:
+                    return None
+        return lines
 
     def _claims(self, last: Entry) -> int:
         """How many claims in a row the ledger ends with. Checks at least TAIL_CHECKED entries on the way."""
@@ -164,9 +180,9 @@ class PartitionLedger:
                     first = folder * layout.ENTRIES_PER_FOLDER
                     self._check_present(set(range(first, seqs[-1])).difference(seqs))
                     return seqs[-1]
-            if not segments:
-                return -1
             if self._segment(last_folded + 1) is None:
+                if not segments:
+                    return -1
                 first = (last_folded + 1) * layout.ENTRIES_PER_FOLDER
                 raise LedgerDamagedError(f"{self._path(first)} and all after it are missing; those before it are there")
             # Folded while we looked: look again.

@@ -2,13 +2,14 @@
 
 import logging
 import uuid
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from streamlake.engine.contracts import PartitionJob
 from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered, Totals
-from streamlake.engine.errors import FencedError, LedgerDamagedError
+from streamlake.engine.errors import FencedError, LedgerDamagedError, StorageError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.records import DeadLetter, OffsetRange
 from streamlake.plugins.sinks.file import layout
@@ -71,7 +72,7 @@ class FilePartitionSink:
         self._stager = Stager(backend, job, options, now=now, new_id=new_id)
         self._held: Entry | None = None  # what we appended last; None before the claim and after a failed append
         self._unpublished: Sequence[FileEntry] = ()
-        self._fold_next: int | None = None  # the oldest folder that may not be folded; None: don't
+        self._unfolded: deque[int] = deque()  # the folders of entries that have slots, oldest first
         self.missing_files = 0
         """Committed files found under neither of their names; `prove` reports them."""
 
@@ -92,7 +93,7 @@ class FilePartitionSink:
         # 3. Collect.
         self._drop_staged(before_epoch=self._holding().epoch)
         failpoint("after_collect")
-        self._fold_next = self._ledger.first_unfolded()
+        self._unfolded = deque(self._ledger.unfolded())
         self._fold()
         letters = [letter for file in unfinished if file.kind == "dead" for letter in self._letters(file)]
         return Recovered(head.next, head.leader_epoch, letters)
@@ -244,17 +245,17 @@ class FilePartitionSink:
         # 5. Fold.
         held = self._holding()
         newest = held.seq // layout.ENTRIES_PER_FOLDER
-        if self._fold_next is None or self._fold_next + FOLDERS_UNFOLDED > newest:
+        if not self._unfolded or self._unfolded[-1] < newest:
+            self._unfolded.append(newest)
+        if self._unfolded[0] + FOLDERS_UNFOLDED > newest:
             return
         stage = layout.epoch_folder(self._job.run, self._job.source, held.epoch)
         try:
-            self._ledger.fold(self._fold_next, stage=stage, wait=self._wait, beat=self._job.beat)
-        except LedgerDamagedError as damage:
-            # Old damage is for `prove` to tell in full; it is left as it is, and new records land all the same.
-            log.error("%s: old ledger entries are not folded: %s", self._job.source, damage)  # noqa: TRY400 - said well
-            self._fold_next = None
-        else:
-            self._fold_next += 1
+            self._ledger.fold(self._unfolded.popleft(), stage=stage, wait=self._wait, beat=self._job.beat)
+        except (LedgerDamagedError, StorageError) as error:
+            # Old damage is for `prove` to tell in full, and what can't be read or dropped stays: new records land all
+            # the same. The next owner tries again.
+            log.error("%s: old ledger entries are not folded: %s", self._job.source, error)  # noqa: TRY400 - said well
 
     def _letters(self, file: FileEntry) -> Iterator[DeadLetter]:
         """The letters of a published dead file; none when it is missing, which was said already."""

@@ -7,16 +7,25 @@ The same lines come out of it whoever folded them, so it does not matter who doe
 import lzma
 from collections.abc import Sequence
 
+from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import LedgerDamagedError
 from streamlake.plugins.sinks.file import layout
 
 PRESET = 1
 """Needs 9 MiB of memory; the strongest would need 700, to save a tenth."""
 
+SEGMENT_BYTES_MAX = 32 * 2**20
+"""How many bytes of entries one segment takes: whoever folds or reads it has them all in memory."""
 
-def packed(lines: Sequence[bytes]) -> bytes:
+
+def packed(lines: Sequence[bytes], beat: Beat) -> bytes:
     """The segment of a folder's entries, each of which is a line."""
-    return lzma.compress(b"".join(lines), preset=PRESET)
+    compressor = lzma.LZMACompressor(preset=PRESET)
+    parts: list[bytes] = []
+    for line in lines:
+        beat()
+        parts.append(compressor.compress(line))
+    return b"".join([*parts, compressor.flush()])
 
 
 def unpacked(data: bytes, path: str) -> Sequence[bytes]:

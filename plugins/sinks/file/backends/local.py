@@ -9,7 +9,7 @@ import os
 import struct
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -94,11 +94,23 @@ class LocalBackend:
             except FileExistsError:
                 return False
             except FileNotFoundError:
-                if self._path(temporary).exists():
-                    raise
-                return False  # a newer owner has claimed this slot, and then collected what our epoch had staged
+                if not self._path(temporary).exists():
+                    return False  # a newer owner has claimed this slot, and then collected what our epoch had staged
+                self._durable_folders.clear()  # the folder is gone: its entries were folded, and we come very late
+                return self._link_anew(temporary, path)
             finally:
                 self._path(temporary).unlink(missing_ok=True)
+        return True
+
+    def _link_anew(self, temporary: str, path: str) -> bool:
+        """Link once more, into a folder that has to be made again."""
+        target = self._path(path)
+        self._make_folders(target.parent)
+        try:
+            os.link(self._path(temporary), target)
+        except FileExistsError:
+            return False
+        _fsync_folder(target.parent)
         return True
 
     def create(self, path: str) -> Staging:
@@ -190,12 +202,17 @@ class LocalBackend:
                     raise
 
     def sync(self, path: str) -> None:
-        """Sync the folder of `path` and all folders up to the root: another process may have made them."""
+        """Sync the folder of `path` and all folders up to the root: another process may have made them.
+
+        One that is gone was folded, and `path` with it: whoever acts on it comes too late, and finds out.
+        """
         with _storage_errors("sync", self._path(path)):
             for folder in self._path(path).parents:
-                _fsync_folder(folder)
                 if folder == self.root:
+                    _fsync_folder(folder)
                     break
+                with suppress(FileNotFoundError):
+                    _fsync_folder(folder)
 
     def _path(self, path: str) -> Path:
         return self.root / path
