@@ -5,6 +5,7 @@ Prints the first seed that breaks the promise, the rule it breaks, and the comma
 
 import argparse
 import gc
+import logging
 import sys
 from collections import Counter
 from pathlib import Path
@@ -50,6 +51,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--mutant", choices=[mutant.name for mutant in mutants.MUTANTS])
     asked = parser.parse_args()
+    logging.disable()  # of what can't be folded there are thousands
     if asked.mutant:
         mutants.install(next(mutant for mutant in mutants.MUTANTS if mutant.name == asked.mutant))
     try:
