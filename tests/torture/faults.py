@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from random import Random
 
 import psutil
 import yaml
@@ -38,9 +38,12 @@ class World:
     disk: Path
     pipeline: Path
     partitions: int
-    luck: random.Random
     engine_env: Mapping[str, str]
     over: threading.Event = field(default_factory=threading.Event)
+    disk_chances: dict[str, float] = field(default_factory=dict)
+    disk_lock: threading.Lock = field(default_factory=threading.Lock)
+    wire: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the one fault that meets the wires: when it ends, it mends them all."""
     cluster: threading.Lock = field(default_factory=threading.Lock)
     """Held by a fault that takes a node away: with two of three gone nothing is acknowledged, and nothing shown."""
 
@@ -50,84 +53,85 @@ class World:
         return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
 
 
-Fault = Callable[[World], bool]
-"""Breaks something and mends it; False when there was nothing to break just now."""
+Fault = Callable[[World, Random], bool]
+"""Breaks something and mends it, with luck of its own; False when there was nothing to break just now."""
 
 
-def kill_worker(world: World) -> bool:
+def kill_worker(world: World, luck: Random) -> bool:
     """SIGKILL one worker."""
-    return _signal_worker(world, signal.SIGKILL)
+    return _signal_worker(world, luck, signal.SIGKILL)
 
 
-def pause_worker(world: World) -> bool:
+def pause_worker(world: World, luck: Random) -> bool:
     """Stop one worker for a while: its supervisor takes it for stuck, or it goes on as if nothing had been."""
-    host = _running_host(world)
-    worker = host.some_worker(world.luck) if host else None
+    host = _running_host(world, luck)
+    worker = host.some_worker(luck) if host else None
     if worker is None:
         return False
     try:
         worker.suspend()
-        world.over.wait(world.luck.uniform(0.5, 12))
+        world.over.wait(luck.uniform(0.5, 12))
         worker.resume()
     except psutil.NoSuchProcess:
         pass  # killed meanwhile, which is a fault, too
     return True
 
 
-def kill_supervisor(world: World) -> bool:
+def kill_supervisor(world: World, luck: Random) -> bool:
     """SIGKILL a supervisor; its workers have to follow it."""
-    host = _running_host(world)
+    host = _running_host(world, luck)
     return host is not None and host.signal(signal.SIGKILL)
 
 
-def kill_host(world: World) -> bool:
+def kill_host(world: World, luck: Random) -> bool:
     """SIGKILL all of a host at once."""
-    host = _running_host(world)
+    host = _running_host(world, luck)
     return host is not None and host.signal_everything(signal.SIGKILL)
 
 
-def kill_all_hosts(world: World) -> bool:
+def kill_all_hosts(world: World, luck: Random) -> bool:
     """SIGKILL all of all hosts at once, as a power cut would that spares the disk."""
     killed = [host.signal_everything(signal.SIGKILL) for host in world.hosts]
     return sum(killed) > 1
 
 
-def freeze_host(world: World) -> bool:
+def freeze_host(world: World, luck: Random) -> bool:
     """Stop all of a host for longer than the group waits: a zombie, whose partitions others take."""
-    return _stop_for_a_while(world, Host.signal_everything)
+    return _stop_for_a_while(world, luck, Host.signal_everything)
 
 
-def pause_supervisor(world: World) -> bool:
+def pause_supervisor(world: World, luck: Random) -> bool:
     """Stop a supervisor while its workers go on: nobody answers them, and nobody tells the group that it is alive."""
-    return _stop_for_a_while(world, Host.signal)
+    return _stop_for_a_while(world, luck, Host.signal)
 
 
-def third_host(world: World) -> bool:
+def third_host(world: World, luck: Random) -> bool:
     """Another engine joins the group, and leaves it again."""
     host = world.hosts[-1]
     if not host.lock.acquire(blocking=False):
         return False
     try:
         host.start()
-        world.over.wait(world.luck.uniform(4, 20))
+        world.over.wait(luck.uniform(4, 20))
+        came = bool(host.family())
         host.leave()
-        return True
+        return came
     finally:
         host.lock.release()
 
 
-def leave_and_return(world: World) -> bool:
+def leave_and_return(world: World, luck: Random) -> bool:
     """A host drains on SIGTERM, and comes back."""
-    host = _running_host(world)
+    host = _running_host(world, luck)
     return host is not None and host.signal(signal.SIGTERM)
 
 
-def change_limits(world: World) -> bool:
+def change_limits(world: World, luck: Random) -> bool:
     """New batch limits in the YAML, and SIGHUP."""
     tree = yaml.safe_load(world.pipeline.read_text())
     tree["batch"] = {
-        "rows_max": world.luck.choice([50, 200, 1000, 5000]),
-        "seconds_max": world.luck.choice([0.3, 1, 3]),
+        "rows_max": luck.choice([50, 200, 1000, 5000]),
+        "seconds_max": luck.choice([0.3, 1, 3]),
     }
     # As an editor does it: the old file or the new one, never half of one.
     new = world.pipeline.with_suffix(".new")
@@ -137,17 +141,17 @@ def change_limits(world: World) -> bool:
     return any(told)
 
 
-def kill_broker(world: World) -> bool:
+def kill_broker(world: World, luck: Random) -> bool:
     """SIGKILL a node, and start it again."""
-    return _without_node(world, world.kafka.kill, world.kafka.restart)
+    return _without_node(world, luck, world.kafka.kill, world.kafka.restart)
 
 
-def pause_broker(world: World) -> bool:
+def pause_broker(world: World, luck: Random) -> bool:
     """Stop a node's clock, for less or more than the cluster waits for it."""
-    return _without_node(world, world.kafka.pause, world.kafka.resume)
+    return _without_node(world, luck, world.kafka.pause, world.kafka.resume)
 
 
-def move_leaders(world: World) -> bool:
+def move_leaders(world: World, luck: Random) -> bool:
     """Stop a node in order, so that others lead its partitions; start it, and elect the preferred leaders again."""
     from confluent_kafka import ElectionType  # noqa: PLC0415  (not in its stubs everywhere)
 
@@ -155,58 +159,58 @@ def move_leaders(world: World) -> bool:
         world.kafka.restart(node)
         world.admin.elect_leaders(ElectionType.PREFERRED).result(30)
 
-    return _without_node(world, lambda _: None, elect)
+    return _without_node(world, luck, lambda _: None, elect)
 
 
-def cut_wires(world: World) -> bool:
+def cut_wires(world: World, luck: Random) -> bool:
     """No connection between engines and brokers."""
-    return _on_the_wire(world, world.wires.cut, 0.2, 9)
+    return _on_the_wire(world, luck, world.wires.cut, 0.2, 9)
 
 
-def slow_wires(world: World) -> bool:
+def slow_wires(world: World, luck: Random) -> bool:
     """Each piece of data is late."""
-    return _on_the_wire(world, lambda: world.wires.slow(world.luck.uniform(0.02, 0.4)), 2, 10)
+    return _on_the_wire(world, luck, lambda: world.wires.slow(luck.uniform(0.02, 0.4)), 2, 10)
 
 
-def swallow_wires(world: World) -> bool:
+def swallow_wires(world: World, luck: Random) -> bool:
     """Nothing comes through, and nobody is told."""
-    return _on_the_wire(world, world.wires.swallow, 0.5, 9)
+    return _on_the_wire(world, luck, world.wires.swallow, 0.5, 9)
 
 
-def full_disk(world: World) -> bool:
+def full_disk(world: World, luck: Random) -> bool:
     """Some writes find no space left."""
-    return _on_the_disk(world, {"ENOSPC": world.luck.choice([0.05, 0.3, 1])})
+    return _on_the_disk(world, luck, "ENOSPC", luck.choice([0.05, 0.3, 1]))
 
 
-def failing_disk(world: World) -> bool:
+def failing_disk(world: World, luck: Random) -> bool:
     """Some links fail."""
-    return _on_the_disk(world, {"EIO": world.luck.choice([0.05, 0.3])})
+    return _on_the_disk(world, luck, "EIO", luck.choice([0.05, 0.3]))
 
 
-def failing_fsync(world: World) -> bool:
+def failing_fsync(world: World, luck: Random) -> bool:
     """Some fsyncs fail."""
-    return _on_the_disk(world, {"fsync": world.luck.choice([0.02, 0.1])})
+    return _on_the_disk(world, luck, "fsync", luck.choice([0.02, 0.1]))
 
 
-def slow_disk(world: World) -> bool:
+def slow_disk(world: World, luck: Random) -> bool:
     """Some calls take long: what else happens between two steps of a commit has time to happen."""
-    return _on_the_disk(world, {"slow": world.luck.choice([0.02, 0.1, 0.3])})
+    return _on_the_disk(world, luck, "slow", luck.choice([0.02, 0.1, 0.3]))
 
 
-def lose_answers(world: World) -> bool:
+def lose_answers(world: World, luck: Random) -> bool:
     """Some changes are made and not answered, not made, or made later: the storage does not say which."""
-    return _on_the_disk(world, {"lost": world.luck.choice([0.05, 0.3])})
+    return _on_the_disk(world, luck, "lost", luck.choice([0.05, 0.3]))
 
 
-def steal_partition(world: World) -> bool:
+def steal_partition(world: World, luck: Random) -> bool:
     """Somebody outside of the group claims a partition, as a host that was given up may, and is not seen again."""
     command = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
-    source = f"{world.topic}/{world.luck.randrange(world.partitions)}"
+    source = f"{world.topic}/{luck.randrange(world.partitions)}"
     done = subprocess.run([*command, source], env={**os.environ, **world.engine_env}, check=False, timeout=60)
     return done.returncode == 0
 
 
-def add_partition(world: World) -> bool:
+def add_partition(world: World, luck: Random) -> bool:
     """One partition more."""
     if world.partitions >= PARTITIONS_MAX or not world.cluster.acquire(blocking=False):
         return False
@@ -219,13 +223,13 @@ def add_partition(world: World) -> bool:
         world.cluster.release()
 
 
-def take_dead_topic(world: World) -> bool:
+def take_dead_topic(world: World, luck: Random) -> bool:
     """The dead-letter topic is deleted, and made again after a while."""
     if not world.cluster.acquire(blocking=False):
         return False
     try:
         world.admin.delete_topics([world.dead_topic])[world.dead_topic].result(30)
-        world.over.wait(world.luck.uniform(1, 8))
+        world.over.wait(luck.uniform(1, 8))
         make_dead_topic(world)
         return True
     finally:
@@ -246,27 +250,27 @@ def make_dead_topic(world: World) -> None:
             return
 
 
-def _running_host(world: World) -> Host | None:
+def _running_host(world: World, luck: Random) -> Host | None:
     running = [host for host in world.hosts if host.runs and not host.lock.locked()]
-    return world.luck.choice(running) if running else None
+    return luck.choice(running) if running else None
 
 
-def _stop_for_a_while(world: World, send: Callable[[Host, int], bool]) -> bool:
-    host = _running_host(world)
+def _stop_for_a_while(world: World, luck: Random, send: Callable[[Host, int], bool]) -> bool:
+    host = _running_host(world, luck)
     if host is None or not host.lock.acquire(blocking=False):
         return False
     try:
         if not send(host, signal.SIGSTOP):
             return False
-        world.over.wait(world.luck.uniform(1, 14))
+        world.over.wait(luck.uniform(1, 14))
         return send(host, signal.SIGCONT)
     finally:
         host.lock.release()
 
 
-def _signal_worker(world: World, number: int) -> bool:
-    host = _running_host(world)
-    worker = host.some_worker(world.luck) if host else None
+def _signal_worker(world: World, luck: Random, number: int) -> bool:
+    host = _running_host(world, luck)
+    worker = host.some_worker(luck) if host else None
     if worker is None:
         return False
     try:
@@ -276,34 +280,56 @@ def _signal_worker(world: World, number: int) -> bool:
     return True
 
 
-def _without_node(world: World, take: Callable[[int], None], give: Callable[[int], None]) -> bool:
+def _without_node(world: World, luck: Random, take: Callable[[int], None], give: Callable[[int], None]) -> bool:
     if not world.cluster.acquire(blocking=False):
         return False
     try:
-        node = world.luck.randint(1, world.nodes)
+        node = luck.randint(1, world.nodes)
         take(node)
-        world.over.wait(world.luck.uniform(0.2, 10))
+        world.over.wait(luck.uniform(0.2, 10))
         give(node)
         return True
     finally:
         world.cluster.release()
 
 
-def _on_the_wire(world: World, spoil: Callable[[], None], shortest: float, longest: float) -> bool:
-    spoil()
-    world.over.wait(world.luck.uniform(shortest, longest))
-    world.wires.mend()
-    return True
+def _on_the_wire(world: World, luck: Random, spoil: Callable[[], None], shortest: float, longest: float) -> bool:
+    if not world.wire.acquire(blocking=False):
+        return False
+    try:
+        spoil()
+        world.over.wait(luck.uniform(shortest, longest))
+        world.wires.mend()
+        return True
+    finally:
+        world.wire.release()
 
 
-def _on_the_disk(world: World, chances: Mapping[str, float]) -> bool:
-    """Whether a fault was really met: the disk notes each one that it makes."""
-    noted = world.disk.with_suffix(".log")
-    before = noted.stat().st_size if noted.exists() else 0
-    world.disk.write_text(json.dumps(dict(chances)))
-    world.over.wait(world.luck.uniform(1, 6))
-    world.disk.write_text("{}")
-    return noted.exists() and noted.stat().st_size > before
+def _on_the_disk(world: World, luck: Random, kind: str, chance: float) -> bool:
+    """Whether a fault of this kind was really met: the disk notes each one that it makes."""
+    if kind in world.disk_chances:
+        return False
+    before = _noted(world, kind)
+    _set_chance(world, kind, chance)
+    world.over.wait(luck.uniform(1, 6))
+    _set_chance(world, kind, None)
+    return _noted(world, kind) > before
+
+
+def _set_chance(world: World, kind: str, chance: float | None) -> None:
+    with world.disk_lock:
+        world.disk_chances.pop(kind, None)
+        if chance is not None:
+            world.disk_chances[kind] = chance
+        # As an editor does it: a process that looks meanwhile sees the old or the new.
+        new = world.disk.with_suffix(".new")
+        new.write_text(json.dumps(world.disk_chances))
+        new.replace(world.disk)
+
+
+def _noted(world: World, kind: str) -> int:
+    log = world.disk.with_suffix(".log")
+    return log.read_text(encoding="ascii").split().count(kind) if log.exists() else 0
 
 
 FAULTS: Mapping[str, tuple[Fault, float]] = {

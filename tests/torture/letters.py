@@ -6,6 +6,7 @@ committed dead letter has a copy, unless somebody deleted the topic. Reads the l
 
 import json
 import time
+from collections import defaultdict
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
@@ -16,13 +17,13 @@ LOOK_SECONDS = 0.5
 
 
 class LettersWatcher:
-    """Reads all copies from the topic's one partition, once. `copies` are the places that have one."""
+    """Reads all copies from the topic's one partition, once. `copies` are the places that have one, by topic."""
 
     def __init__(self, servers: str, dead_topic: str, ledger: Path) -> None:
-        self.copies: set[Place] = set()
+        self.copies: dict[str, set[Place]] = defaultdict(set)
         self.faults: list[str] = []
         self._ledger = ledger
-        self._committed: dict[int, int] = {}  # how far each partition is known to be committed
+        self._committed: dict[tuple[str, int], int] = {}  # how far each partition is known to be committed
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers,
@@ -35,21 +36,21 @@ class LettersWatcher:
         self._place = TopicPartition(dead_topic, 0, 0)
         self._consumer.assign([self._place])
 
-    def look(self, topic: str, seconds: float) -> None:
-        """Read copies of `topic`'s records until none comes within `seconds`."""
+    def look(self, seconds: float) -> None:
+        """Read copies until none comes within `seconds`."""
         while (message := self._consumer.poll(seconds)) is not None:
             if message.error() is not None:
                 continue  # a topic that is gone for a while, a leader that changes
             headers = message.headers() or []
             said = {str(header[0]): bytes(header[1] or b"").decode() for header in headers}  # type: ignore[arg-type]
-            if said["__connect.errors.topic"] == topic:
-                self._meet((int(said["__connect.errors.partition"]), int(said["__connect.errors.offset"])))
+            place = int(said["__connect.errors.partition"]), int(said["__connect.errors.offset"])
+            self._meet(said["__connect.errors.topic"], place)
 
-    def look_to_the_end(self, topic: str, seconds: float) -> bool:
+    def look_to_the_end(self, seconds: float) -> bool:
         """Read all there is now; False when that takes longer than `seconds`."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self.look(topic, LOOK_SECONDS)
+            self.look(LOOK_SECONDS)
             _, end = self._consumer.get_watermark_offsets(self._place, timeout=10)
             (at,) = self._consumer.position([self._place])
             if end == 0 or at.offset >= end:
@@ -60,15 +61,20 @@ class LettersWatcher:
         """Leave the broker."""
         self._consumer.close()
 
-    def _meet(self, place: Place) -> None:
+    def _meet(self, topic: str, place: Place) -> None:
         partition, offset = place
-        if place not in self.copies and offset >= self._committed.get(partition, 0):
-            self._committed[partition] = self._next_offset(partition)
-            if offset >= self._committed[partition] and len(self.faults) < FAULTS_KEPT:
-                self.faults.append(f"early: the dead letter of {place} is in the topic, and its entry is not committed")
-        self.copies.add(place)
+        if place not in self.copies[topic] and offset >= self._committed.get((topic, partition), 0):
+            committed = self._committed[topic, partition] = self._next_offset(topic, partition)
+            if offset >= committed and len(self.faults) < FAULTS_KEPT:
+                self.faults.append(f"early: the letter of {topic} {place} is sent, and its entry is not committed")
+        self.copies[topic].add(place)
 
-    def _next_offset(self, partition: int) -> int:
-        """The `next` of the newest entry; the newest are never folded."""
-        newest = max(self._ledger.glob(f"{partition:05d}/*/*.json"), key=lambda path: path.name, default=None)
-        return int(json.loads(newest.read_bytes())["next"]) if newest is not None else 0
+    def _next_offset(self, topic: str, partition: int) -> int:
+        """The `next` of the newest entry; the newest are never folded, but older ones may be under our hands."""
+        while True:
+            try:
+                slots = (self._ledger / topic).glob(f"{partition:05d}/*/*.json")
+                newest = max(slots, key=lambda path: path.name, default=None)
+                return int(json.loads(newest.read_bytes())["next"]) if newest is not None else 0
+            except FileNotFoundError:
+                continue

@@ -14,11 +14,42 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from model.mutants import MUTANTS
 
+# Letters can be counted only where nobody takes their topic away.
+SPARED = ["--spare", "dead-letter"]
+PROMISES = (
+    "oracle",
+    "prove",
+    "disappeared",
+    "changed",
+    "doubled",
+    "partial",
+    "early",
+    "unsent",
+    "orphans",
+    "bug",
+    "stuck",
+)
+"""How the sentences begin that say that the promise is broken; anything else is a run that went wrong by itself."""
+
 RUN = Path(__file__).with_name("run.py")
 EXCUSED = {
-    "the head is acted on before it is durable": "only a power cut shows it: tests/power",
-    "slots go before the segment is durable": "only a power cut shows it: tests/power",
+    "the head is acted on before it is durable": "only a power cut shows it, as tests/model and tests/power do",
+    "slots go before the segment is durable": "only a power cut shows it, as tests/model does",
 }
+
+
+def _tortured(mutant: str | None, minutes: float, seed: int) -> tuple[str, float]:
+    """The first sentence that says what can't be right, empty for none; and how long it took."""
+    began = time.monotonic()
+    command = [sys.executable, str(RUN), "--everything", "--until-fault", *SPARED]
+    command += ["--minutes", str(minutes), "--seed", str(seed), *(["--mutant", mutant] if mutant else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seen = done.stdout.partition("\n}\n")[2].partition("\n")[0]
+    if done.returncode == 0:
+        seen = ""
+    elif not seen:
+        seen = f"the run itself went wrong: {done.stderr[-500:]}"
+    return seen, time.monotonic() - began
 
 
 def main() -> int:
@@ -28,6 +59,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="mutants with these words in their name")
     asked = parser.parse_args()
+    control, _ = _tortured(None, asked.minutes, asked.seed)
+    if control:
+        print(f"whole engines, tortured alike: {control}\nso nothing is shown by mutants")
+        return 1
     alive = []
     for mutant in MUTANTS:
         if asked.only and not any(word in mutant.name for word in asked.only):
@@ -35,15 +70,10 @@ def main() -> int:
         if mutant.name in EXCUSED:
             print(f"{mutant.name}: {EXCUSED[mutant.name]}", flush=True)
             continue
-        began = time.monotonic()
-        command = [sys.executable, str(RUN), "--everything", "--until-fault", "--mutant", mutant.name]
-        command += ["--minutes", str(asked.minutes), "--seed", str(asked.seed)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-        seen = done.stdout.partition("\n}\n")[2].partition("\n")[0]
-        if done.returncode == 0:
+        seen, seconds = _tortured(mutant.name, asked.minutes, asked.seed)
+        if not seen.startswith(PROMISES):
             alive.append(mutant.name)
-            seen = "NOT CAUGHT"
-        print(f"{mutant.name}: {time.monotonic() - began:.0f} s: {seen[:200]}", flush=True)
+        print(f"{mutant.name}: {seconds:.0f} s: {seen[:200] or 'NOT CAUGHT'}", flush=True)
     print(f"not caught: {', '.join(alive)}" if alive else "every mutant was caught")
     return 1 if alive else 0
 

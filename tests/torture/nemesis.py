@@ -5,6 +5,7 @@ Each seed enables a subset of the kinds of fault and gives each a rate of its ow
 """
 
 import random
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -20,8 +21,10 @@ AT_ONCE = 5
 class Nemesis:
     """Chooses and counts. `enabled` are the kinds of this seed, each with its weight."""
 
-    def __init__(self, world: World, enabled: Mapping[str, float], per_minute: float) -> None:
+    def __init__(self, world: World, enabled: Mapping[str, float], per_minute: float, seed: int) -> None:
         self.world = world
+        self._seed, self._begun = seed, 0
+        self._luck = random.Random(seed)
         self.enabled = dict(enabled)
         self.happened: Counter[str] = Counter()
         self.errors: list[str] = []
@@ -31,31 +34,35 @@ class Nemesis:
 
     def torment(self, seconds: float) -> None:
         """Break things for about `seconds`; returns when everything is mended again."""
-        luck, over = self.world.luck, self.world.over
+        luck, over = self._luck, self.world.over
         timer = threading.Timer(seconds, over.set)
         timer.start()
         while not over.is_set():
             self._collect()
             if len(self._running) < AT_ONCE:
                 name = self._next()
-                self._running[self._pool.submit(FAULTS[name][0], self.world)] = name
+                self._running[self._begin(name)] = name
             # A quiet period now and then, a volley at other times.
             over.wait(60 / self._per_minute * luck.choice([0, 0.3, 1, 1, 1.5, 3]))
         self._pool.shutdown(wait=True)
         self._collect()
         self.world.wires.mend()
-        self.world.disk.write_text("{}")
+
+    def _begin(self, name: str) -> Future[bool]:
+        """Start a fault. Its luck hangs on the seed and its number alone, not on who else is lucky meanwhile."""
+        self._begun += 1
+        return self._pool.submit(FAULTS[name][0], self.world, random.Random(f"{self._seed} {self._begun}"))
 
     def missing(self) -> list[str]:
         """The kinds that were promised and never happened."""
         return sorted(name for name in self.enabled if not self.happened[name])
 
     def _next(self) -> str:
-        """A kill, or what has happened least, or any by weight: a third of the time each."""
-        luck, choices = self.world.luck, list(self.enabled)
-        turn = luck.randrange(3)
+        """What has not happened yet; then a third of the time each: a kill, what has happened least, any by weight."""
+        luck, choices = self._luck, list(self.enabled)
+        turn = 1 if set(self.missing()) - set(self._running.values()) else luck.randrange(3)
         if turn == 0:
-            choices = [name for name in choices if name in KILLS]
+            choices = [name for name in choices if name in KILLS] or choices
         elif turn == 1:
             idle = [name for name in choices if name not in self._running.values()] or choices
             least = min(self.happened[name] for name in idle)
@@ -67,7 +74,7 @@ class Nemesis:
             name = self._running.pop(future)
             try:
                 self.happened[name] += bool(future.result())
-            except (KafkaException, OSError, psutil.Error) as error:
+            except (KafkaException, OSError, psutil.Error, subprocess.TimeoutExpired) as error:
                 self.errors.append(f"{name}: {error}")  # the fault was cut short by another one
 
 

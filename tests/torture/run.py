@@ -128,7 +128,7 @@ def _world(
     disk.write_text("{}")
     env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(mutant)}
     hosts = [Host(f"host-{number}", pipeline, folder, env) for number in (1, 2, 3)]
-    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, luck, env)
+    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, env)
     make_dead_topic(world)
     return world
 
@@ -151,7 +151,7 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
     )
     for host in world.hosts[:2]:
         host.start()
-    nemesis = Nemesis(world, outcome.enabled, FAULTS_PER_MINUTE)
+    nemesis = Nemesis(world, outcome.enabled, FAULTS_PER_MINUTE, seed)
 
     with onlookers.looking(until_fault=asked.until_fault), main, state:
         say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
@@ -195,7 +195,10 @@ def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:
             outcome.faults.append(f"the oracle did not judge {topic}: {done.stderr[-2000:]}")
             continue
         oracle_faults += found["first"]
-        outcome.counts[topic] = {name: found[name] for name in ("delivered", "landed", "dead", "skipped")}
+        counts = {name: found[name] for name in ("delivered", "landed", "dead", "skipped")}
+        outcome.counts[topic] = counts
+        # Nothing lost of nothing is no result.
+        outcome.faults += [f"nothing: no record of {topic} was {name}" for name, count in counts.items() if not count]
     proven = proof(world, "--kafka")
     outcome.faults += [f"oracle: {fault}" for fault in oracle_faults] + proven
     if bool(oracle_faults) != bool(proven):
@@ -245,6 +248,8 @@ def main() -> int:
     print(told(outcome))
     if outcome.faults:
         more = " --everything" if asked.everything else ""
+        more += " --until-fault" if asked.until_fault else ""
+        more += f" --mutant {asked.mutant!r}" if asked.mutant else ""
         more += f" --spare {' '.join(asked.spare)}" if asked.spare else ""
         print(f"replay: python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{more}")
     return 1 if outcome.faults else 0

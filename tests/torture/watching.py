@@ -24,7 +24,7 @@ class Onlookers:
         self._lake = world.pipeline.parent / "lake"
         self._topics = (world.topic, f"{world.topic}.state")
         self._files = [Watcher(self._lake / "raw" / topic) for topic in self._topics]
-        self._letters = LettersWatcher(world.servers, world.dead_topic, self._lake / "_ledger/live-1" / world.topic)
+        self._letters = LettersWatcher(world.servers, world.dead_topic, self._lake / "_ledger/live-1")
         self._found: list[str] = []
 
     @property
@@ -38,7 +38,7 @@ class Onlookers:
         """Let them look, each in a thread of its own; `until_fault` ends the torment with the first that they find."""
         with ExitStack() as stack:
             stack.enter_context(_beside(self._look_at_files, LOOK_SECONDS))
-            stack.enter_context(_beside(lambda: self._letters.look(self._world.topic, LOOK_SECONDS), LOOK_SECONDS))
+            stack.enter_context(_beside(lambda: self._letters.look(LOOK_SECONDS), LOOK_SECONDS))
             stack.enter_context(_beside(self._prove, PROVE_SECONDS))
             if until_fault:
                 stack.enter_context(_beside(self._end_early, LOOK_SECONDS))
@@ -50,10 +50,13 @@ class Onlookers:
             watcher.look(thoroughly=True)
         self._found += orphans(self._lake)
         if all_letters:
-            if not self._letters.look_to_the_end(self._world.topic, LETTERS_END_SECONDS):
+            if not self._letters.look_to_the_end(LETTERS_END_SECONDS):
                 self._found.append("stuck: the dead-letter topic was not read to its end")
-            unsent = sorted(lake_of(self._lake, self._world.topic).dead.keys() - self._letters.copies)
-            self._found += [f"unsent: there is no copy of {place} in the dead-letter topic" for place in unsent[:20]]
+            for topic in self._topics:
+                unsent = sorted(lake_of(self._lake, topic).dead.keys() - self._letters.copies[topic])
+                self._found += [
+                    f"unsent: {topic} {place} has no copy in the dead-letter topic" for place in unsent[:20]
+                ]
         self._letters.close()
 
     def _look_at_files(self) -> None:

@@ -37,6 +37,7 @@ class Workload:
         self._partitions = partitions
         self._stop = threading.Event()
         self._lock = threading.Lock()
+        self._broken: list[Exception] = []
         self._threads = [
             threading.Thread(
                 target=self._produce, args=(number, random.Random(f"{seed} {topic} {number}")), daemon=True
@@ -57,13 +58,18 @@ class Workload:
         self._stop.set()
         for thread in self._threads:
             thread.join()
+        if self._broken:
+            raise self._broken[0]
 
     def _produce(self, number: int, luck: random.Random) -> None:
         name = f"p{number}-{uuid.uuid4().hex[:6]}"
         produce = self._in_transactions if number % 3 == 2 else self._plainly
         sequence = 0
-        while not self._stop.is_set():
-            sequence = produce(name, sequence, luck)
+        try:
+            while not self._stop.is_set():
+                sequence = produce(name, sequence, luck)
+        except Exception as error:  # noqa: BLE001  (raised by `stop`: a producer that is gone shows nothing)
+            self._broken.append(error)
 
     def _plainly(self, name: str, sequence: int, luck: random.Random) -> int:
         producer = Producer(self._settings({"enable.idempotence": True}))
