@@ -17,6 +17,7 @@ from streamlake.engine.kafka.settings import (
     check_properties,
     member_properties,
     producer_properties,
+    range_reader_properties,
     reader_properties,
 )
 
@@ -52,6 +53,23 @@ def test_what_the_promise_rests_on_is_fixed_for_consumers(make: Make) -> None:
 def test_a_reader_is_no_member_of_the_group() -> None:
     found = reader_properties(settings(group_protocol="consumer", properties=ONE_OF_EACH), "me")
     assert not {"group.protocol", "session.timeout.ms", "partition.assignment.strategy"} & set(found)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "bytes_max"),
+    [
+        ({}, 50 * 2**20),
+        ({"fetch.message.max.bytes": 1_000, "fetch.max.bytes": 2_000}, 50 * 2**20),
+        ({"max.partition.fetch.bytes": 70_000_000}, 70_000_000),
+        ({"message.max.bytes": 60_000_000, "fetch.max.bytes": 60_000_000}, 60_000_000),
+        ({"fetch.max.bytes": 900_000_000, "receive.message.max.bytes": 1_000_000_000}, 900_000_000),
+    ],
+)
+def test_a_reader_of_ranges_fetches_far_and_takes_what_the_engine_takes(chosen: dict[str, int], bytes_max: int) -> None:
+    found = range_reader_properties(settings(properties=chosen), "me")
+    assert "max.partition.fetch.bytes" not in found
+    assert {found["fetch.message.max.bytes"], found["fetch.max.bytes"]} == {bytes_max}
+    Consumer({**found, "bootstrap.servers": "", "log_level": 0}).close()
 
 
 def test_a_member_shares_partitions_by_either_protocol() -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from support.lake import Lake
 from support.proofs import ORDERS_0, ORDERS_1, SUBJECT, fill, final, only, told
-from support.tamper import Fields, entry_paths, flip, forge_ledger, forge_rows, overwrite
+from support.tamper import Fields, entry_paths, flip, forge_file, forge_ledger, forge_rows, overwrite
 
 from streamlake.engine.operations.prove import prove
 from streamlake.engine.records import OffsetRange
@@ -175,8 +175,35 @@ def test_another_partitions_file_under_this_ones_name_is_told(lake: Lake) -> Non
     path = lake.files("raw")[0]
     overwrite(path, lake.files("raw")[-1].read_bytes())
     proof = prove(lake.ledger(), SUBJECT)
-    assert {defect.path for defect in proof.defects if defect.kind in ("altered", "foreign")} == {final(lake, path)}
-    assert {"altered", "foreign"} <= set(proof.counts)
+    assert {(defect.kind, defect.path) for defect in proof.defects} == {("altered", final(lake, path))}
+    assert any("a row says another partition than 0" in defect.message for defect in proof.defects)
+
+
+@pytest.mark.parametrize("partition", [1, None])
+def test_a_row_of_another_partition_is_told_though_its_offset_is_right(lake: Lake, partition: int | None) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        partitions = table["_partition"].to_pylist()
+        partitions[3] = partition
+        place = table.schema.get_field_index("_partition")
+        return table.set_column(place, "_partition", pa.array(partitions, pa.int32()))
+
+    path = lake.files("raw")[0]
+    forge_rows(lake, ORDERS_0, path, change)
+    defect = only(lake)
+    assert (defect.kind, defect.path) == ("altered", final(lake, path))
+    assert "a row says another partition than 0" in defect.message
+
+
+@pytest.mark.parametrize("digits", [b"1", b"10"])
+def test_a_line_of_another_partition_is_told_though_its_offset_is_right(tmp_path: Path, digits: bytes) -> None:
+    lake = fill(Lake.make(tmp_path, starts={ORDERS_0: 0, ORDERS_1: 100}, format="jsonl", compression="none"))
+    path = lake.files("raw")[0]
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b'"_partition":0', b'"_partition":' + digits)
+    forge_file(lake, ORDERS_0, path, b"".join(lines))
+    defect = only(lake)
+    assert (defect.kind, defect.path) == ("altered", final(lake, path))
+    assert "a row says another partition than 0" in defect.message
 
 
 def test_wrong_counts_with_right_hashes_are_told(lake: Lake) -> None:

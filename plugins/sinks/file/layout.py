@@ -18,6 +18,7 @@ _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule: Topic.java, L
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ENTRY_NAME = re.compile(r"(\d{12})\.json")
 _FOLDER_NAME = re.compile(r"\d{8}")
+_FINAL_NAME = re.compile(r".*-(\d{5,})-\d{20}-\d{20}\..*")
 _SEGMENT_NAME = re.compile(r"(\d{8})\.jsonl\.xz")
 
 
@@ -61,6 +62,12 @@ def final_path(kind: FileKind, run: str, source: TopicPartition, offsets: Offset
     tail = f"-{source.partition:05d}-{offsets.first:020d}-{offsets.next:020d}.{checked_run(run)}{suffix}"
     name = _shortened(topic_folder(source.topic), FILE_NAME_BYTES_MAX - len(tail)) + tail
     return "/".join(part for part in (kind, topic_folder(source.topic), folder, name) if part)
+
+
+def partition_of(final: str) -> int | None:
+    """The partition that a final name says its rows are of; None for a name that is none of ours."""
+    match = _FINAL_NAME.fullmatch(final.rpartition("/")[2])
+    return int(match[1]) if match else None
 
 
 def topic_folder(topic: str) -> str:

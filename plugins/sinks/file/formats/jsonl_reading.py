@@ -15,14 +15,15 @@ import zstandard
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import FileDamagedError
 from streamlake.engine.records import DeadLetter, TopicPartition
+from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.formats import arrays, jsontext
 from streamlake.plugins.sinks.file.formats.base import TIMESTAMP_TYPES
 
 BLOCK_BYTES = 4 * 2**20
 COMPRESSED_BYTES = 2**18  # a multiple of that when decompressed
 
-_BEGIN = re.compile(rb'(\{"_partition":\d+,"_offset":)(\d+),')
-_OFFSET = re.compile(rb'\{"_partition":\d+,"_offset":(\d+),.*\n')
+_BEGIN = re.compile(rb'(\{"_partition":(\d+),"_offset":)(\d+),')
+_OFFSET = re.compile(rb'\{"_partition":(\d+),"_offset":(\d+),.*\n')
 
 # Quotes inside of JSON strings are escaped, so none of these can begin within a key or a header.
 _BEFORE_VALUE = re.compile(
@@ -35,11 +36,12 @@ class JsonlReading:
     """Reads what JsonlFormat wrote; the name's ending tells the compression, `file` what a line is."""
 
     def offsets(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
-        """The `_offset` of each line."""
+        """The `_offset` of each line; its `_partition` has to be the file's."""
         if file.columns == "value":
             return None
+        partition = layout.partition_of(file.final)
         with _damage(file):
-            blocks = map(_offsets_in, _blocks(stored, file))
+            blocks = [_offsets_in(block, partition) for block in _blocks(stored, file)]
             return pa.concat_arrays([_NO_OFFSETS, *blocks])
 
     def rows(self, stored: BinaryIO, file: FileEntry) -> int:
@@ -66,28 +68,37 @@ class JsonlReading:
 _NO_OFFSETS = pa.array([], pa.int64())
 
 
-def _offsets_in(block: bytes) -> pa.Int64Array:
-    """The offsets of whole lines, by Arrow where all are equally long, which is all but always; else one by one."""
-    column = _equally_long(block)
+def _offsets_in(block: bytes, partition: int | None) -> pa.Int64Array:
+    """The offsets of whole lines, by Arrow where all are equally long, which is all but always; else one by one.
+
+    `partition` is what each line has to say; None where nobody knows.
+    """
+    column, partitions = _equally_long(block)
     if column is None:
-        column = arrays.binary(_OFFSET.findall(block))
-        if len(column) != block.count(b"\n"):
+        found = _OFFSET.findall(block)
+        if len(found) != block.count(b"\n"):
             raise ValueError("a line does not begin with partition and offset")
+        partitions, column = {said for said, _ in found}, arrays.binary([offset for _, offset in found])
+    if partition is not None and partitions - {b"%d" % partition}:
+        raise ValueError(f"a row says another partition than {partition}")
     return cast("pa.Int64Array", column.cast(pa.string()).cast(pa.int64()))
 
 
-def _equally_long(block: bytes) -> "arrays.Column | None":
-    """The digits of each line's offset where all lines begin alike and have as many digits as the first."""
+def _equally_long(block: bytes) -> tuple["arrays.Column | None", set[bytes]]:
+    """The digits of each line's offset where all lines begin alike and have as many digits as the first.
+
+    With them the partition that all lines say.
+    """
     begin = _BEGIN.match(block)
     if begin is None:
-        return None
-    prefix, (first, following) = cast("Any", begin[1]), begin.span(2)
+        return None, set()
+    prefix, (first, following) = cast("Any", begin[1]), begin.span(3)
     lines: Any = arrays.binary([block[:-1]])
     lines = cast("Any", pc.split_pattern(lines, pattern=cast("Any", b"\n"))).values
     digits: Any = pc.binary_slice(lines, first, following).cast(pa.string())
     ended = pc.equal(pc.binary_slice(lines, following, following + 1), jsontext.constant(b","))
     alike = pc.and_(pc.and_(pc.starts_with(lines, prefix), ended), pc.ascii_is_decimal(digits))
-    return cast("arrays.Column", digits) if pc.all(alike).as_py() else None
+    return (cast("arrays.Column", digits), {begin[2]}) if pc.all(alike).as_py() else (None, set())
 
 
 def _spliced(line: bytes) -> bytes:

@@ -7,11 +7,13 @@ from itertools import chain
 from typing import IO, Any, BinaryIO, Literal, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import FileDamagedError
 from streamlake.engine.records import Batch, DeadLetter, PayloadKind, TopicPartition
+from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.formats import arrays
 from streamlake.plugins.sinks.file.formats.arrays import Column
 from streamlake.plugins.sinks.file.formats.base import (
@@ -76,12 +78,16 @@ class ParquetFormat:
             _say_about(writer, about)
 
     def offsets(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
-        """The `_offset` column."""
+        """The `_offset` column; the `_partition` of each row has to be the file's."""
         with _damage(file):
             parquet = pq.ParquetFile(stored)
             if "_offset" not in parquet.schema_arrow.names:
                 return None
-            column = parquet.read(columns=["_offset"], use_threads=False).column(0)
+            table = parquet.read(columns=["_partition", "_offset"], use_threads=False)
+            partition, column = layout.partition_of(file.final), table.column("_offset")
+            ours = pc.equal(table.column("_partition"), pa.scalar(partition, pa.int32()))
+            if partition is not None and not pc.all(ours, skip_nulls=False).as_py():
+                raise ValueError(f"a row says another partition than {partition}")
             return cast("pa.Int64Array", column.cast(pa.int64()).combine_chunks())
 
     def rows(self, stored: BinaryIO, file: FileEntry) -> int:
