@@ -1,10 +1,12 @@
-"""Runs an engine for hours under steady load, a kill a minute, and fails where anything grows: `make soak HOURS=8`.
+"""Runs engines for hours under steady load, a kill a minute, and fails where anything grows: `make soak HOURS=8`.
 
     python tests/soak/run.py [--hours H] [--rate R] [--json FILE]
 
-Every ten seconds it is measured what an operator would watch: memory, open files and threads of the supervisor, memory
-of the workers, what lies in the root beside data, the ledger's bytes for a million records, lag. A line is fitted to
-each, without the first tenth of the time; growth beyond its limit is a failure, and so is a proof that fails.
+Two hosts share the partitions. On one a worker is killed every minute, and every tenth time its supervisor; on the
+other nobody is, so that what leaks there adds up: its supervisor and its oldest worker live as long as the run. Every ten
+seconds it is measured what an operator would watch: memory, open files and threads of these two, memory of all workers,
+what lies in the root beside data for a million records, the ledger's files, lag. A line is fitted to each, without the
+first tenth of the time; growth beyond its limit is a failure, and so is a proof that fails.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import linear_regression, mean
@@ -38,7 +41,9 @@ PARTITIONS = 4
 SAMPLE_SECONDS = 10.0
 KILL_SECONDS = 60.0
 KILLS_OF_WORKERS = 9
-"""For each supervisor that is killed, which begins its memory anew."""
+"""For each supervisor that is killed."""
+SLOTS_MAX = 3_000
+"""Files of one partition's ledger: two thousand entries before a folder is folded, a segment a thousand, and some."""
 RETENTION_MS = 30 * 60 * 1000
 
 
@@ -75,29 +80,33 @@ def watched() -> dict[str, Watched]:
         ("supervisor_mib", Watched("supervisor: memory (RSS)", "MiB", 0.1, 5)),
         ("supervisor_files", Watched("supervisor: open files", "", 0.05, 3)),
         ("supervisor_threads", Watched("supervisor: threads", "", 0.05, 1)),
-        ("workers_mib", Watched("workers: memory of all (PSS)", "MiB", 0.15, 20)),
-        ("workers_files", Watched("workers: open files of all", "", 0.15, 20)),
+        ("worker_mib", Watched("oldest worker: memory (PSS)", "MiB", 0.1, 5)),
+        ("worker_files", Watched("oldest worker: open files", "", 0.05, 3)),
+        ("worker_threads", Watched("oldest worker: threads", "", 0.05, 1)),
+        ("workers_mib", Watched("all workers: memory (PSS)", "MiB", 0.15, 20)),
         ("stage_kib", Watched("disk: what is staged", "KiB", 0.2, 4096)),
-        ("ledger_kib_a_million", Watched("disk: ledger a million records", "KiB", 0.05, 100)),
+        ("ledger_kib_a_million", Watched("disk: all but data, a million records", "KiB", 0.05, 100)),
         ("lag", Watched("lag", "rec.", 0.3, 20_000)),
     ]
     return dict(figures)
 
 
-def sample(host: Host, lake: Path, produced: int) -> dict[str, float]:
-    """One look. Raises psutil.Error where a process goes under our eyes."""
-    family = host.family()
-    supervisor = family[0]
-    workers = host.workers()
+def sample(steady: Host, killed: Host, lake: Path, produced: int) -> dict[str, float]:
+    """One look. Raises psutil.Error where a process goes under our eyes, IndexError where none is there."""
+    supervisor = steady.family()[0]
+    oldest = min(steady.workers(), key=lambda worker: worker.create_time())
+    workers = [*steady.workers(), *killed.workers()]
     landed = sum(_next_offset(folder) for folder in lake.glob(f"_ledger/*/{TOPIC}/*"))
     return {
         "supervisor_mib": supervisor.memory_info().rss / 2**20,
         "supervisor_files": float(supervisor.num_fds()),
         "supervisor_threads": float(supervisor.num_threads()),
+        "worker_mib": oldest.memory_full_info().pss / 2**20,
+        "worker_files": float(oldest.num_fds()),
+        "worker_threads": float(oldest.num_threads()),
         "workers_mib": sum(worker.memory_full_info().pss for worker in workers) / 2**20,
-        "workers_files": float(sum(worker.num_fds() for worker in workers)),
         "stage_kib": _kib_taken(lake / "_stage"),
-        "ledger_kib_a_million": _kib_taken(lake / "_ledger") / max(landed, 1) * 1e6,
+        "ledger_kib_a_million": sum(map(_kib_taken, lake.glob("_*"))) / max(landed, 1) * 1e6,
         "lag": float(produced - landed),
     }
 
@@ -154,44 +163,60 @@ def soak(hours: float, rate: int, folder: Path, say: Callable[[str], None]) -> t
         news = [NewTopic(TOPIC, PARTITIONS, 1, config=config), NewTopic(f"{TOPIC}.dlq", 1, 1, config=config)]
         for future in admin.create_topics(news).values():
             future.result(30)
-        changes = {"batch": {"seconds_max": 5}, "workers": {"restarts_max": 1_000_000}, "sink__format": "parquet"}
+        changes = {"batch": {"seconds_max": 1}, "workers": {"restarts_max": 1_000_000}, "sink__format": "parquet"}
         pipeline = pipeline_yaml(folder, kafka.bootstrap_servers, TOPIC, sink__compression="zstd", **changes)
-        host = Host("soaked", pipeline, folder, {})
+        steady, killed = (Host(name, pipeline, folder, {}) for name in ("steady", "killed"))
         load = Load(kafka.bootstrap_servers, rate)
-        host.start()
+        steady.start()
+        killed.start()
         try:
-            _watch(host, folder / "lake", load, figures, seconds, luck)
+            faults += _watch(steady, killed, folder / "lake", load, figures, seconds, luck)
         finally:
             load.stop()
-            host.leave_and_wait(60)
-            host.close()
+            for host in (killed, steady):
+                host.leave_and_wait(60)
+                host.close()
         done = streamlake("prove", str(pipeline), seconds=3600)
         say(done.stdout.strip())
         if done.returncode:
             faults.append(f"prove failed: {done.stdout[-2000:]}")
-        faults += bugs_in([host.log])
+        faults += bugs_in([steady.log, killed.log])
     return figures, faults
 
 
 def _watch(
-    host: Host, lake: Path, load: Load, figures: dict[str, Watched], seconds: float, luck: random.Random
-) -> None:
-    began, kills, waiting = time.monotonic(), 0, threading.Event()
+    steady: Host, killed: Host, lake: Path, load: Load, figures: dict[str, Watched], seconds: float, luck: random.Random
+) -> list[str]:
+    """Kill and look for `seconds`; the sentences about what was not as it has to be."""
+    began, tried, kills, most, waiting = time.monotonic(), 0, 0, 0, threading.Event()
     while (at := time.monotonic() - began) < seconds:
-        if at > KILL_SECONDS * (kills + 1):
-            kills += 1
-            worker = host.some_worker(luck)
-            if kills % (KILLS_OF_WORKERS + 1) == 0 or worker is None:
-                host.signal(signal.SIGKILL)
-            else:
-                worker.kill()
+        if at > KILL_SECONDS * (tried + 1):
+            tried += 1
+            kills += _kill(killed, luck, supervisor=tried % (KILLS_OF_WORKERS + 1) == 0)
         waiting.wait(SAMPLE_SECONDS)
+        most = max([most, *(len(list(ledger.rglob("*.*"))) for ledger in lake.glob(f"_ledger/*/{TOPIC}/*"))])
         try:
-            found = sample(host, lake, load.produced)
-        except (psutil.Error, OSError, IndexError):
+            found = sample(steady, killed, lake, load.produced)
+        except (psutil.Error, OSError, IndexError, ValueError):
             continue  # somebody was killed just now
         for name, value in found.items():
             figures[name].values.append((time.monotonic() - began, value))
+    said = [f"only {kills} kills of {tried}: there was nobody to kill"] if kills < 0.9 * tried else []
+    if most > SLOTS_MAX:
+        said.append(f"a partition's ledger has had {most} files: old entries are not folded")
+    return said
+
+
+def _kill(host: Host, luck: random.Random, *, supervisor: bool) -> bool:
+    """SIGKILL a worker or the supervisor; whether there was one."""
+    if supervisor:
+        return host.signal(signal.SIGKILL)
+    worker = host.some_worker(luck)
+    if worker is None:
+        return False
+    with suppress(psutil.NoSuchProcess):
+        worker.kill()
+    return True
 
 
 def main() -> int:
