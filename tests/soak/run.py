@@ -3,10 +3,10 @@
     python tests/soak/run.py [--hours H] [--rate R] [--json FILE]
 
 Two hosts share the partitions. On one a worker is killed every minute, and every tenth time its supervisor; on the
-other nobody is, so that what leaks there adds up: its supervisor and its oldest worker live as long as the run. Every ten
-seconds it is measured what an operator would watch: memory, open files and threads of these two, memory of all workers,
-what lies in the root beside data for a million records, the ledger's files, lag. A line is fitted to each, without the
-first tenth of the time; growth beyond its limit is a failure, and so is a proof that fails.
+other nobody is, so that what leaks there adds up: its supervisor and its oldest worker live as long as the run. Every
+ten seconds it is measured what an operator would watch: memory, open files and threads of these two, memory of all
+workers, what lies in the root beside data for a million records, the ledger's files, lag. A line is fitted to each,
+without the first tenth of the time; growth beyond its limit is a failure, and so is a proof that fails.
 """
 
 import argparse
