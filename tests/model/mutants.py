@@ -148,8 +148,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "slots go without a segment",
         f"{SINK}.ledger",
-        "standing = put_settled(self._backend, path, data, stage=stage, wait=wait)\n            if standing != data and",
-        "standing = data\n            if standing != data and",
+        "data = packed(lines, beat)\n            standing = put_settled(self._backend, path, data, stage=stage, wait=wait)",
+        "standing = data = packed(lines, beat)",
     ),
     Mutant(
         "slots go before the segment is durable",
