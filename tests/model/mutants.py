@@ -148,7 +148,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "slots go without a segment",
         f"{SINK}.ledger",
-        "data = packed(lines, beat)\n            standing = put_settled(self._backend, path, data, stage=stage, wait=wait)",
+        "data = packed(lines, beat)\n            standing = put_settled(self._backend, path, data,"
+        " stage=stage, wait=wait)",
         "standing = data = packed(lines, beat)",
     ),
     Mutant(

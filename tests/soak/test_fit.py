@@ -27,5 +27,5 @@ def test_what_rises_steadily_grows_however_slowly(leak: float) -> None:
 
 
 def test_every_figure_has_a_limit_of_its_own() -> None:
-    assert len(watched()) == 8
+    assert len(watched()) == 10
     assert all(one.share > 0 and one.least > 0 for one in watched().values())
