@@ -45,6 +45,7 @@ WHAT_TO_DO = {
     errno.EACCES: "; sink.root has to be writable for the user that runs the engine",
     errno.EPERM: "; sink.root has to be writable for the user that runs the engine",
     errno.EROFS: "; sink.root has to lie on a file system that can be written to",
+    errno.EXDEV: "; a folder below sink.root lies on another device: mount that device at the root instead",
     errno.ENOTDIR: "; a part of that path is a file: name a folder in sink.root",
 }
 
