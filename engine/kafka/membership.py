@@ -73,6 +73,8 @@ class KafkaMembership:
                     self._consumer.commit(offsets=offsets, asynchronous=True)
             except KafkaException as error:
                 log.warning("group offset not committed", error=error.args[0].str())
+            except RuntimeError:
+                return  # closed meanwhile: nobody has waited for this commit any more
 
         if wait:
             _at_most(LEAVE_SECONDS, commit, "the group offset is not committed")
@@ -88,6 +90,8 @@ class KafkaMembership:
         except KafkaException as error:
             log.warning("the group's coordinator does not confirm us", partition=str(source), error=error.args[0].str())
             return False
+        except RuntimeError:
+            return False  # closed meanwhile: we have left
         return now.error is None
 
     def close(self) -> None:
