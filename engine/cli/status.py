@@ -1,6 +1,7 @@
 """`streamlake status`: how far each partition is, whether an engine runs or not."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,12 @@ def status_json(found: PipelineStatus) -> dict[str, Any]:
 
 
 def _partition_json(one: PartitionStatus) -> dict[str, Any]:
-    names = [name for name in PartitionStatus.__slots__ if name not in {"source", "remarks"}]
+    names = [name for name in PartitionStatus.__slots__ if name not in {"source", "totals", "remarks"}]
     place = {"topic": one.source.topic, "partition": one.source.partition}
-    return {**place, **{name: getattr(one, name) for name in names}, "lag": one.lag, "remarks": list(one.remarks)}
+    totals = asdict(one.totals)
+    totals["last_commit_at"] = totals.pop("committed_at") or None
+    said = {name: getattr(one, name) for name in names}
+    return {**place, **said, **totals, "lag": one.lag, "remarks": list(one.remarks)}
 
 
 def _engine_line(found: PipelineStatus, listen: str | None) -> str:
@@ -80,9 +84,10 @@ def _engine_line(found: PipelineStatus, listen: str | None) -> str:
 
 
 def _row(one: PartitionStatus) -> Sequence[str]:
-    numbers = (one.next, one.end, one.lag, one.landed, one.refused, one.skipped)
+    totals = one.totals
+    numbers = (one.next, one.end, one.lag, totals.landed, totals.refused, totals.skipped)
     told = ["?" if number is None else f"{number:,}" for number in numbers]
-    return (str(one.source), *told, one.last_commit_at or "never", one.phase or "-")
+    return (str(one.source), *told, totals.committed_at or "never", one.phase or "-")
 
 
 def _remarks(found: PipelineStatus) -> list[str]:
@@ -90,7 +95,7 @@ def _remarks(found: PipelineStatus) -> list[str]:
     for one in found.partitions:
         if one.why:
             said.append(f"{one.source} is {one.phase} since {one.since}: {one.why}")
-        if one.gaps:
-            said.append(f"{one.source}: {one.gaps:,} offsets were given up (gap entries in the ledger)")
+        if one.totals.gaps:
+            said.append(f"{one.source}: {one.totals.gaps:,} offsets were given up (gap entries in the ledger)")
         said += [f"{one.source}: {remark}" for remark in one.remarks]
     return said

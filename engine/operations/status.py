@@ -11,7 +11,7 @@ from typing import Protocol
 from urllib.request import ProxyHandler, build_opener
 
 from streamlake.engine.contracts import Ledger, TopicFacts
-from streamlake.engine.entries import Head
+from streamlake.engine.entries import Head, Totals
 from streamlake.engine.errors import LedgerDamagedError, StreamLakeError
 from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import EngineState, PartitionState
@@ -33,7 +33,7 @@ class Broker(Protocol):
 
 @dataclass(slots=True)
 class PartitionStatus:
-    """One partition. Counts cover the newest run's whole ledger; None is what could not be learned.
+    """One partition. `totals` cover the newest run's whole ledger; None is what could not be learned.
 
     `next` is what the ledger says comes next (without a ledger: the run's start), `end` the broker's last stable
     offset. `phase`, `since`, `why` and `pid` are the engine's word: of the one that answered, else what the last one on
@@ -45,14 +45,7 @@ class PartitionStatus:
     next: int | None = None
     end: int | None = None
     group_offset: int | None = None
-    last_commit_at: str | None = None
-    landed: int = 0
-    refused: int = 0
-    skipped: int = 0
-    holes: int = 0
-    gaps: int = 0
-    files: int = 0
-    bytes: int = 0
+    totals: Totals = field(default_factory=Totals)
     phase: str | None = None
     since: str | None = None
     why: str = ""
@@ -145,10 +138,7 @@ def _take_ledger(
 def _take_head(head: Head, one: PartitionStatus) -> None:
     one.next = head.next
     if head.last is not None:
-        totals = head.last.totals
-        one.landed, one.refused, one.skipped, one.holes = totals.landed, totals.refused, totals.skipped, totals.holes
-        one.gaps, one.files, one.bytes = totals.gaps, totals.files, totals.bytes
-        one.last_commit_at = totals.committed_at or None
+        one.totals = head.last.totals
     if head.claims > 1:
         one.remarks.append(f"{head.claims} workers in a row took it and committed nothing: see the engine's log")
 

@@ -29,6 +29,7 @@ from hostile.mutating import mutated
 from support.account import text_of
 from support.engine import pipeline_yaml, run_until_end, streamlake
 from support.topics import fill, make_topic
+from validators.texts import INTEGERS, has_whole_floats
 
 from streamlake.engine.local.kafka import LocalKafka
 
@@ -39,7 +40,6 @@ VALIDATORS: Mapping[str, dict[str, Any]] = {
     "jsonschema": {"type": "jsonschema", "schema": str(SCHEMA)},
     "pydantic": {"type": "pydantic", "model": "streamlake.plugins.validators.orders:Order"},
 }
-INTEGERS = ("order_id", "customer_id", "sku", "qty")
 LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 Answer = str
 """`accepted`, or the reason of the dead letter."""
@@ -87,8 +87,8 @@ def hostile(servers: str, folder: Path, values: Sequence[bytes]) -> Counter[str]
         _same(f"{way} and {way.validator} before", first, found, values)
         counts.update(f"{way.validator}: {answer}" for answer in found)
     by_schema, by_model = answers["jsonschema"], answers["pydantic"]
-    alike = [answer if not _whole_float(value) else "" for answer, value in zip(by_schema, values, strict=True)]
-    others = [answer if not _whole_float(value) else "" for answer, value in zip(by_model, values, strict=True)]
+    alike = [answer if not has_whole_floats(value) else "" for answer, value in zip(by_schema, values, strict=True)]
+    others = [answer if not has_whole_floats(value) else "" for answer, value in zip(by_model, values, strict=True)]
     _same("jsonschema and pydantic", alike, others, values)
     for place, answer in enumerate(answers["json"]):
         if answers["none"][place] != "accepted":
@@ -207,16 +207,6 @@ def _answer_in_columns(answer: Answer, value: bytes) -> Answer:
     numbers = [order["total"], *(item["price"] for item in order["items"])]
     fit = all(isinstance(number, int) and number < 2**63 for number in integers)
     return "accepted" if fit and all(float(number) == number for number in numbers) else "invalid"
-
-
-def _whole_float(value: bytes) -> bool:
-    """Whether an integer field holds a whole number written as a float: there the two differ by their own standards."""
-    try:
-        document = json.loads(value)
-        parts = [document, *(part for part in document["items"] if isinstance(part, dict))]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False
-    return any(isinstance(part.get(name), float) for part in parts for name in INTEGERS)
 
 
 def say(text: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 from support.lake import Lake
 
 from streamlake.engine.contracts import TopicFacts
+from streamlake.engine.entries import Totals
 from streamlake.engine.errors import SourceError
 from streamlake.engine.operations.status import PartitionStatus, PipelineStatus, status
 from streamlake.engine.records import TopicPartition
@@ -61,11 +62,11 @@ def test_a_stopped_pipeline_is_told_from_ledger_and_broker(lake: Lake) -> None:
     found = told(lake, {ORDERS_0: (130, 125), ORDERS_1: (9, None), TopicPartition("orders", 2): (4, None)})
     first = of(found, ORDERS_0)
     assert (first.next, first.end, first.lag) == (125, 130, 5)
-    assert (first.landed, first.refused, first.skipped, first.holes, first.gaps) == (20, 2, 1, 2, 0)
-    assert first.last_commit_at is not None
+    assert first.totals == Totals(20, 2, 1, 2, 0, 3, first.totals.bytes, first.totals.committed_at)
+    assert first.totals.committed_at
     assert first.remarks == []
     second = of(found, ORDERS_1)
-    assert (second.next, second.lag, second.last_commit_at) == (7, 2, None)
+    assert (second.next, second.lag, second.totals) == (7, 2, Totals())
     third = of(found, TopicPartition("orders", 2))
     assert (third.run, third.next, third.end, third.lag) == (None, None, 4, None)
     assert (found.engine, found.remarks) == (None, [])
@@ -74,7 +75,7 @@ def test_a_stopped_pipeline_is_told_from_ledger_and_broker(lake: Lake) -> None:
 def test_without_a_broker_the_ledgers_part_is_told_and_the_rest_is_said_to_be_missing(lake: Lake) -> None:
     found = told(lake, None)
     first = of(found, ORDERS_0)
-    assert (first.next, first.landed, first.end, first.lag) == (125, 20, None, None)
+    assert (first.next, first.totals.landed, first.end, first.lag) == (125, 20, None, None)
     assert "no answer from 127.0.0.1:1" in found.remarks[0]
 
 
@@ -128,7 +129,7 @@ def test_a_damaged_ledger_is_said_and_the_others_are_told(lake: Lake) -> None:
     entry.write_bytes(entry.read_bytes()[:40])
     found = told(lake, {ORDERS_0: (130, 125), ORDERS_1: (9, None)})
     assert any("its ledger is damaged" in remark and entry.name in remark for remark in of(found, ORDERS_0).remarks)
-    assert of(found, ORDERS_1).landed == 2
+    assert of(found, ORDERS_1).totals.landed == 2
 
 
 def test_a_root_where_nothing_has_landed_says_so(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ sys.path.insert(0, str(HERE.parent))
 import psutil
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
+from support.account import newest_entry
 from support.engine import pipeline_yaml, streamlake
 from torture.hosts import Host, bugs_in
 from torture.oracle import record
@@ -96,7 +97,8 @@ def sample(steady: Host, killed: Host, lake: Path, produced: int) -> dict[str, f
     supervisor = steady.family()[0]
     oldest = min(steady.workers(), key=lambda worker: worker.create_time())
     workers = [*steady.workers(), *killed.workers()]
-    landed = sum(_next_offset(folder) for folder in lake.glob(f"_ledger/*/{TOPIC}/*"))
+    newest = [newest_entry(ledger) for ledger in lake.glob(f"_ledger/*/{TOPIC}/*")]
+    landed = sum(entry["next"] for entry in newest if entry is not None)  # each partition began at 0
     return {
         "supervisor_mib": supervisor.memory_info().rss / 2**20,
         "supervisor_files": float(supervisor.num_fds()),
@@ -109,12 +111,6 @@ def sample(steady: Host, killed: Host, lake: Path, produced: int) -> dict[str, f
         "ledger_kib_a_million": sum(map(_kib_taken, lake.glob("_*"))) / max(landed, 1) * 1e6,
         "lag": float(produced - landed),
     }
-
-
-def _next_offset(ledger: Path) -> int:
-    """How far a partition is, by the newest entry of its ledger; it began at 0."""
-    newest = max(ledger.glob("*/*.json"), key=lambda path: path.name, default=None)
-    return int(json.loads(newest.read_bytes())["next"]) if newest is not None else 0
 
 
 def _kib_taken(folder: Path) -> float:
@@ -194,11 +190,11 @@ def _watch(
             tried += 1
             kills += _kill(killed, luck, supervisor=tried % (KILLS_OF_WORKERS + 1) == 0)
         waiting.wait(SAMPLE_SECONDS)
-        most = max([most, *(len(list(ledger.rglob("*.*"))) for ledger in lake.glob(f"_ledger/*/{TOPIC}/*"))])
         try:
+            most = max([most, *(len(list(ledger.rglob("*.*"))) for ledger in lake.glob(f"_ledger/*/{TOPIC}/*"))])
             found = sample(steady, killed, lake, load.produced)
         except (psutil.Error, OSError, IndexError, ValueError):
-            continue  # somebody was killed just now
+            continue  # somebody was killed just now, or a folder folded
         for name, value in found.items():
             figures[name].values.append((time.monotonic() - began, value))
     said = [f"only {kills} kills of {tried}: there was nobody to kill"] if kills < 0.9 * tried else []

@@ -85,6 +85,19 @@ def entry_paths(lake: Path, topic: str, partition: int | None = None) -> list[Pa
     return sorted((lake / "_ledger").glob(f"*/{topic}/{number}/*/*.json"))
 
 
+def newest_entry(ledger: Path) -> dict[str, Any] | None:
+    """The newest entry of one partition's ledger, as plain JSON, beside an engine too; None where there is none.
+
+    The newest entries are never folded, but older ones may be under our hands: then it is looked for again.
+    """
+    while True:
+        try:
+            newest = max(ledger.glob("*/*.json"), key=lambda path: path.name, default=None)
+            return None if newest is None else dict(json.loads(newest.read_bytes()))
+        except FileNotFoundError:
+            continue
+
+
 def tree_of(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -11,6 +11,7 @@ from typing import Any
 
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs forget it
+from support.account import newest_entry
 from torture.faults import World
 
 STREAMLAKE = [sys.executable, str(Path(__file__).with_name("command.py"))]
@@ -18,12 +19,8 @@ CONVERGE_SECONDS = 180.0
 
 
 def proof(world: World, *more: str) -> list[str]:
-    """What `prove` finds wrong; it goes around the proxy."""
-    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
-    command = [*STREAMLAKE, "prove", str(world.pipeline), "--json", *around, *more]
-    # A validator that makes a disk fail has no business in a proof.
-    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    """What `prove` finds wrong."""
+    done = _streamlake(world, "prove", *more)
     if done.returncode == 0:
         return []
     try:
@@ -59,20 +56,20 @@ def open_transactions(world: World) -> bool:
 
 
 def lags(world: World) -> dict[str, Any]:
-    around = ["--set", f"kafka.bootstrap_servers={world.servers}"]
-    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
-    done = subprocess.run(
-        [*STREAMLAKE, "status", str(world.pipeline), "--json", *around],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
+    """What `status` says of each partition; its error in place of all of them."""
+    done = _streamlake(world, "status")
     try:
         found = json.loads(done.stdout)
     except ValueError:
         return {"status": done.stderr[-500:]}
     return {f"{one['topic']}/{one['partition']}": one["lag"] for one in found["partitions"]}
+
+
+def _streamlake(world: World, verb: str, *more: str) -> "subprocess.CompletedProcess[str]":
+    """Ask a command for JSON. It goes around the proxy, and the disk that fails is no business of its."""
+    command = [*STREAMLAKE, verb, str(world.pipeline), "--json", "--set", f"kafka.bootstrap_servers={world.servers}"]
+    environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
+    return subprocess.run([*command, *more], capture_output=True, text=True, env=environment, check=False)
 
 
 def orphans(root: Path) -> list[str]:
@@ -81,7 +78,7 @@ def orphans(root: Path) -> list[str]:
     for folder in root.glob("_stage/*/*/*/*"):
         if folder.name.isdigit() and any(folder.iterdir()):
             ledger = root / "_ledger" / folder.parent.relative_to(root / "_stage")
-            newest = max(ledger.glob("*/*.json"), key=lambda path: path.name)
-            if int(folder.name) < json.loads(newest.read_bytes())["epoch"]:
+            newest = newest_entry(ledger)
+            if newest is None or int(folder.name) < newest["epoch"]:
                 found.append(f"orphans: {folder.relative_to(root)} is of an older epoch, and not collected")
     return found

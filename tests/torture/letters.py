@@ -4,12 +4,12 @@ A copy that is there before its ledger entry could belong to a batch that is nev
 committed dead letter has a copy, unless somebody deleted the topic. Reads the ledger as JSON: no code of the engine's.
 """
 
-import json
 import time
 from collections import defaultdict
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
+from support.account import newest_entry
 from torture.oracle import Place
 
 FAULTS_KEPT = 20
@@ -64,17 +64,8 @@ class LettersWatcher:
     def _meet(self, topic: str, place: Place) -> None:
         partition, offset = place
         if place not in self.copies[topic] and offset >= self._committed.get((topic, partition), 0):
-            committed = self._committed[topic, partition] = self._next_offset(topic, partition)
+            newest = newest_entry(self._ledger / topic / f"{partition:05d}")
+            committed = self._committed[topic, partition] = newest["next"] if newest is not None else 0
             if offset >= committed and len(self.faults) < FAULTS_KEPT:
                 self.faults.append(f"early: the letter of {topic} {place} is sent, and its entry is not committed")
         self.copies[topic].add(place)
-
-    def _next_offset(self, topic: str, partition: int) -> int:
-        """The `next` of the newest entry; the newest are never folded, but older ones may be under our hands."""
-        while True:
-            try:
-                slots = (self._ledger / topic).glob(f"{partition:05d}/*/*.json")
-                newest = max(slots, key=lambda path: path.name, default=None)
-                return int(json.loads(newest.read_bytes())["next"]) if newest is not None else 0
-            except FileNotFoundError:
-                continue

@@ -1,6 +1,7 @@
 """Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
 
-    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--spare WORD …] [--keep FOLDER] [--mutant NAME]
+    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--spare WORD …] [--keep FOLDER]
+                                [--mutant NAME] [--until-fault]
 
 Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
 nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
