@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import ElectionType, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
+from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata  # type: ignore[attr-defined]  # its stubs forget it
 from support.engine import landed_values, proof, streamlake
 from support.scene import MakeScene, Scene, make_scene_in
 from support.waiting import wait_until
@@ -41,12 +41,19 @@ def admin_of(cluster: LocalKafka) -> AdminClient:
 
 def leader_of(cluster: LocalKafka, topic: str) -> int:
     """Which node leads the topic's first partition; -1 for none."""
-    return int(admin_of(cluster).list_topics(topic, timeout=30).topics[topic].partitions[0].leader)
+    first = first_partition(cluster, topic)
+    return -1 if first is None else int(first.leader)
 
 
 def in_sync(cluster: LocalKafka, topic: str) -> set[int]:
     """The nodes whose replicas of the topic's first partition are in sync."""
-    return set(admin_of(cluster).list_topics(topic, timeout=30).topics[topic].partitions[0].isrs)
+    first = first_partition(cluster, topic)
+    return set() if first is None else set(first.isrs)
+
+
+def first_partition(cluster: LocalKafka, topic: str) -> PartitionMetadata | None:
+    """What a node says of the topic's first partition; None from one that has not heard of a new topic yet."""
+    return admin_of(cluster).list_topics(topic, timeout=30).topics[topic].partitions.get(0)
 
 
 def remake(cluster: LocalKafka, scene: Scene, replicas: list[int], config: dict[str, str]) -> None:
