@@ -1,4 +1,4 @@
-"""A disk that is full: what was committed survives, what needs no space is done first, and all goes on with space."""
+"""A disk that is full or read-only: what was committed survives, and all goes on when it can be written again."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +9,7 @@ from support.scene import PLUGINS, MakeScene, Scene, orders
 from support.waiting import wait_until
 
 NO_SPACE = "No space left on device"
+READ_ONLY = "Read-only file system"
 
 
 @pytest.fixture
@@ -60,6 +61,21 @@ def test_a_full_disk_is_said_and_waited_for(scene: Scene, disk: SmallDisk) -> No
         scene.produce(orders(200, first=100))
         engine.wait_for("worker ended", lambda line: line["exit"] == "storage" and NO_SPACE in line["why"], count=2)
         disk.free()
+        wait_until(lambda: scene.landed() == 300, engine.log)
+        engine.stop()
+    scene.check()
+
+
+def test_a_root_that_becomes_read_only_is_said_and_waited_for(scene: Scene, disk: SmallDisk) -> None:
+    scene.produce(orders(100))
+    with scene.engine(env=disk.env) as engine:
+        engine.wait_for("committed")
+        disk.allow_writes(False)
+        before = scene.entries()
+        scene.produce(orders(200, first=100))
+        engine.wait_for("worker ended", lambda line: line["exit"] == "storage" and READ_ONLY in line["why"], count=2)
+        assert scene.entries() == before
+        disk.allow_writes(True)
         wait_until(lambda: scene.landed() == 300, engine.log)
         engine.stop()
     scene.check()

@@ -1,14 +1,22 @@
-"""Leaders that change, a log that is truncated by an unclean election, and compaction."""
+"""Leaders that change, a log that is truncated by an unclean election, compaction and retention."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ElectionType, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, PartitionMetadata  # type: ignore[attr-defined]  # its stubs forget it
+from confluent_kafka import Consumer, ElectionType, Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget it
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    PartitionMetadata,
+    ResourceType,
+)
 from support.engine import landed_values, proof, streamlake
-from support.scene import MakeScene, Scene, make_scene_in
+from support.scene import MakeScene, Scene, make_scene_in, orders
 from support.waiting import wait_until
 from torture.oracle import delivered_by, judge, lake_of, record
 
@@ -24,6 +32,7 @@ def cluster(kafka_parts: None) -> Iterator[LocalKafka]:
         "group.consumer.session.timeout.ms": "6000",
         "group.consumer.heartbeat.interval.ms": "1000",
         "log.cleaner.backoff.ms": "300",
+        "log.retention.check.interval.ms": "300",
     }
     with LocalKafka(NODES, properties=properties) as kafka:
         yield kafka
@@ -192,6 +201,36 @@ def test_compaction_that_eats_whole_ranges_between_two_reads_leaves_holes(
     assert found["holes"] > 200, "whole ranges were eaten before they were read"
     lake = lake_of(scene.lake, scene.topic)
     assert judge(delivered_by(cluster.bootstrap_servers, scene.topic), lake, compacted=True) == []
+
+
+def test_what_retention_by_time_took_parks_the_partition_and_is_a_gap_by_policy(
+    cluster: LocalKafka, make_cluster_scene: MakeScene
+) -> None:
+    scene = make_cluster_scene()
+    scene.produce(orders(100))
+    scene.run()
+    scene.produce(orders(200, first=100))
+    expire = ConfigEntry("retention.ms", "1", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, scene.topic, incremental_configs=[expire])
+    admin = admin_of(cluster)
+    admin.incremental_alter_configs([resource])[resource].result(30)
+    wait_until(lambda: low_watermark(cluster, scene.topic) == 300, "all records to expire")
+    (parked,) = scene.run(code=1).events("parked")
+    assert "offsets [100, 300) are gone from Kafka" in parked["why"]
+    assert scene.landed() == 100
+    scene.run("--set", "policies.gap=record")
+    (gap,) = scene.entries("gap")
+    assert (gap["first"], gap["next"]) == (100, 300)
+    found = proof(scene.pipeline)["totals"]
+    assert (found["offsets"], found["gaps"]) == (300, 200)
+
+
+def low_watermark(cluster: LocalKafka, topic: str) -> int:
+    """The first offset that the topic's first partition still has."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap_servers, "group.id": "nobody", "log_level": 0})
+    first, _ = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
+    consumer.close()
+    return int(first)
 
 
 def test_which_records_kafka_calls_aborted_may_depend_on_where_a_fetch_ends_and_prove_tells(

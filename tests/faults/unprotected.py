@@ -218,14 +218,14 @@ MUTANTS = (
     ),
     Mutant(
         "root gone: whoever is at work goes on where it was",
-        "test_root_gone.py::test_a_root_that_goes_under_a_running_engine_is_said_and_waited_for",
+        "test_root_gone.py::test_a_root_that_goes_under_a_running_engine_is_said_and_waited_for[Replaced]",
         LOCAL,
         "        elif seen != self._root_seen:\n",
         "        elif False:\n",
     ),
     Mutant(
         "root gone: the next worker begins a second ledger",
-        "test_root_gone.py::test_a_root_that_goes_under_a_running_engine_is_said_and_waited_for",
+        "test_root_gone.py::test_a_root_that_goes_under_a_running_engine_is_said_and_waited_for[Replaced]",
         "engine/worker_main.py",
         "    if sink.find_run(run) is None:\n",
         "    if sink.find_run(run) is None and False:\n",

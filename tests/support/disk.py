@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 PAGE_BYTES = 4096
 QUOTA = "STREAMLAKE_TEST_QUOTA"
@@ -43,6 +44,15 @@ class SmallDisk:
         """Give the room back."""
         self._filler.unlink()
 
+    def allow_writes(self, allowed: bool) -> None:
+        """Make it read-only, as a file system becomes on which the kernel has met an error; or as it was."""
+        if self.env:
+            mark = read_only_mark(self.folder)
+            mark.unlink() if allowed else mark.touch()
+        else:
+            remount = ["mount", "-o", "remount," + ("rw" if allowed else "ro"), str(self.folder)]
+            subprocess.run(remount, check=True)
+
 
 @contextlib.contextmanager
 def small_disk(folder: Path, bytes_max: int) -> Iterator[SmallDisk]:
@@ -55,6 +65,52 @@ def small_disk(folder: Path, bytes_max: int) -> Iterator[SmallDisk]:
     finally:
         if mounted:
             subprocess.run(["umount", str(folder)], check=True)
+
+
+class MountPoint:
+    """A new folder that shows another one, and can be unmounted under whoever uses it.
+
+    Where nothing may be mounted, what it shows is moved there and away again: an empty folder stays just the same.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._shown = folder, folder.with_name(f"{folder.name}.shown")
+        folder.mkdir()
+        self._shown.mkdir()
+        self._mounts = NO_MOUNT not in os.environ and self._mount().returncode == 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._mounts:  # os.path.ismount can't tell: it is the same device
+            subprocess.run(["umount", "--lazy", str(self._folder)], check=False, capture_output=True)
+
+    def unmount(self) -> None:
+        """Take it away, also while it is in use."""
+        if self._mounts:
+            subprocess.run(["umount", "--lazy", str(self._folder)], check=True)
+        else:
+            self._folder.rename(self._shown)
+            self._folder.mkdir()
+
+    def mount(self) -> None:
+        """Show it again."""
+        if self._mounts:
+            self._mount().check_returncode()
+        else:
+            self._folder.rmdir()
+            self._shown.rename(self._folder)
+
+    def _mount(self) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["mount", "--bind", str(self._shown), str(self._folder)], check=False, capture_output=True
+        )
+
+
+def read_only_mark(folder: Path) -> Path:
+    """The file that says that a disk with a quota is read-only."""
+    return folder.with_name(f"{folder.name}.read-only")
 
 
 def used_bytes(folder: Path) -> int:

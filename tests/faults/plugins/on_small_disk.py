@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from support.disk import QUOTA, used_bytes
+from support.disk import QUOTA, read_only_mark, used_bytes
 
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file.backends.local import LocalStaging
@@ -19,8 +19,11 @@ class OnSmallDisk(JsonValidator):
 
 def _write_within_quota(staging: LocalStaging, data: bytes | memoryview, /) -> int:
     bytes_max, _, folder = os.environ[QUOTA].partition(":")
-    if used_bytes(Path(folder)) + len(data) > int(bytes_max):
-        raise StorageError(f"can't write {staging._path}: {os.strerror(errno.ENOSPC)} (errno {errno.ENOSPC})")
+    wrong = errno.ENOSPC if used_bytes(Path(folder)) + len(data) > int(bytes_max) else 0
+    if read_only_mark(Path(folder)).exists():
+        wrong = errno.EROFS
+    if wrong:
+        raise StorageError(f"can't write {staging._path}: {os.strerror(wrong)} (errno {wrong})")
     return _write(staging, data)
 
 
