@@ -44,11 +44,9 @@ def _tortured(mutant: str | None, minutes: float, seed: int) -> tuple[str, float
     command = [sys.executable, str(RUN), "--everything", "--until-fault", *SPARED]
     command += ["--minutes", str(minutes), "--seed", str(seed), *(["--mutant", mutant] if mutant else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    seen = done.stdout.partition("\n}\n")[2].partition("\n")[0]
-    if done.returncode == 0:
-        seen = ""
-    elif not seen:
-        seen = f"the run itself went wrong: {done.stderr[-500:]}"
+    seen = next((line for line in done.stdout.splitlines() if line.startswith(PROMISES)), "")
+    if done.returncode and not seen:
+        seen = f"the run itself went wrong: {done.stdout[-300:]} {done.stderr[-500:]}"
     return seen, time.monotonic() - began
 
 

@@ -82,8 +82,8 @@ def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[s
         world = _world(kafka, wires, before, folder, luck, asked.mutant)
         for host in world.hosts:
             stack.callback(host.close)
-        _flow(world, outcome, asked, say)
-        _judge(world, outcome, say)
+        if _flow(world, outcome, asked, say):
+            _judge(world, outcome, say)
     outcome.faults += bugs_in([host.log for host in world.hosts])
     return outcome
 
@@ -134,8 +134,11 @@ def _world(
     return world
 
 
-def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callable[[str], None]) -> None:
-    """Let records flow while things break; returns when all is mended, landed, and everybody has left."""
+def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callable[[str], None]) -> bool:
+    """Let records flow while things break; returns when all is mended, landed, and everybody has left.
+
+    False: something was seen that can't be right, and with `--until-fault` that is all that was asked.
+    """
     seed, minutes = outcome.seed, asked.minutes
     onlookers = Onlookers(world)
     main = Workload(
@@ -160,6 +163,9 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
         for workload in (main, state):
             workload.stop()
         outcome.happened = nemesis.happened
+        if asked.until_fault and onlookers.seen():
+            outcome.faults += onlookers.faults
+            return False
         say("everything is mended; waiting for the engines to catch up")
         caught_up_after = caught_up(world)
         if caught_up_after is None:
@@ -180,6 +186,7 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
         "through the proxy, MB": world.wires.bytes // 10**6,
         "faults cut short": len(nemesis.errors),
     }
+    return True
 
 
 def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:

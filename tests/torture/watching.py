@@ -33,6 +33,10 @@ class Onlookers:
         files = [fault for watcher in self._files for fault in watcher.faults]
         return [*files, *self._letters.faults, *self._found]
 
+    def seen(self) -> list[str]:
+        """All that cannot be right, in the engines' logs, too."""
+        return self.faults + bugs_in([host.log for host in self._world.hosts])
+
     @contextmanager
     def looking(self, *, until_fault: bool) -> Iterator[None]:
         """Let them look, each in a thread of its own; `until_fault` ends the torment with the first that they find."""
@@ -68,7 +72,7 @@ class Onlookers:
             self._found += proof(self._world)
 
     def _end_early(self) -> None:
-        if self.faults or bugs_in([host.log for host in self._world.hosts]):
+        if self.seen():
             self._world.over.set()
 
 
