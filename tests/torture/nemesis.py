@@ -44,6 +44,7 @@ class Nemesis:
                 self._running[self._begin(name)] = name
             # A quiet period now and then, a volley at other times.
             over.wait(60 / self._per_minute * luck.choice([0, 0.3, 1, 1, 1.5, 3]))
+        timer.cancel()  # somebody else may have said that it is over
         self._pool.shutdown(wait=True)
         self._collect()
         self.world.wires.mend()
