@@ -123,7 +123,7 @@ class Load:
 
     def __init__(self, servers: str, rate: int) -> None:
         self.produced = 0
-        self._producer = Producer({"bootstrap.servers": servers, "acks": "all", "linger.ms": 20})
+        self._producer = Producer({"bootstrap.servers": servers, "acks": "all", "linger.ms": 20, "log_level": 0})
         self._rate = rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._go, daemon=True)
@@ -154,7 +154,7 @@ def soak(hours: float, rate: int, folder: Path, say: Callable[[str], None]) -> t
     figures, faults, seconds = watched(), list[str](), hours * 3600
     luck = random.Random(1)
     with LocalKafka(quick_start=False, say=say) as kafka:
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})  # Kafka goes before it
         config = {"retention.ms": str(RETENTION_MS), "segment.ms": "60000"}
         news = [NewTopic(TOPIC, PARTITIONS, 1, config=config), NewTopic(f"{TOPIC}.dlq", 1, 1, config=config)]
         for future in admin.create_topics(news).values():

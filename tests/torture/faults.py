@@ -203,11 +203,17 @@ def lose_answers(world: World, luck: Random) -> bool:
 
 
 def steal_partition(world: World, luck: Random) -> bool:
-    """Somebody outside of the group claims a partition, as a host that was given up may, and is not seen again."""
+    """Somebody outside of the group claims a partition, as a host that was given up may, and is not seen again.
+
+    Half of them die with the claim: nothing collects what the owner stages then, and only its append can be fenced.
+    """
     command = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
     source = f"{world.topic}/{luck.randrange(world.partitions)}"
-    done = subprocess.run([*command, source], env={**os.environ, **world.engine_env}, check=False, timeout=60)
-    return done.returncode == 0
+    env = {**os.environ, **world.engine_env}
+    if luck.random() < 0.5:
+        env["STREAMLAKE_FAILPOINT"] = f"after_claim:1:{world.pipeline.with_name(f'thief-{luck.random()}')}"
+    done = subprocess.run([*command, source], env=env, check=False, timeout=60)
+    return done.returncode in (0, -signal.SIGKILL)
 
 
 def add_partition(world: World, luck: Random) -> bool:

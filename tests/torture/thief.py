@@ -2,7 +2,7 @@
 
 A host that the group has given up, or that an operator started with an old configuration, believes the same of itself.
 It sends no dead letters and closes nothing, so whoever comes next has to finish what it took over. Exits 1 without a
-claim.
+claim; a failpoint may kill it right after.
 """
 
 import os
