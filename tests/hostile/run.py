@@ -40,6 +40,7 @@ VALIDATORS: Mapping[str, dict[str, Any]] = {
     "jsonschema": {"type": "jsonschema", "schema": str(SCHEMA)},
     "pydantic": {"type": "pydantic", "model": "streamlake.plugins.validators.orders:Order"},
 }
+WAY_SECONDS = 3 * 3600.0
 LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
 Answer = str
 """`accepted`, or the reason of the dead letter."""
@@ -114,8 +115,8 @@ def _landed(servers: str, folder: Path, topic: str, way: Way, values: Sequence[b
         batch={"rows_max": 50_000, "seconds_max": 5},
         dead_letters__breaker={"ratio_max": 1, "consecutive_max": 50_000_000},
     )
-    run_until_end(pipeline)
-    done = streamlake("prove", str(pipeline), seconds=3600)
+    run_until_end(pipeline, seconds=WAY_SECONDS)
+    done = streamlake("prove", str(pipeline), seconds=WAY_SECONDS)
     if done.returncode:
         raise DifferenceError(f"{way}: {done.stdout}")
     found: list[Answer | None] = [None] * len(values)

@@ -221,10 +221,12 @@ def streamlake(
     return done
 
 
-def run_until_end(pipeline: Path, *arguments: str, env: dict[str, str] | None = None) -> Engine:
+def run_until_end(
+    pipeline: Path, *arguments: str, env: dict[str, str] | None = None, seconds: float = WAIT_SECONDS
+) -> Engine:
     """A bounded run that has to succeed."""
     with Engine(pipeline, "--until-end", *arguments, env=env) as engine:
-        code = engine.wait()
+        code = engine.wait(seconds)
         assert code == 0, engine.log()
         return engine
 
