@@ -45,6 +45,8 @@ from streamlake.engine.local.ports import free_ports
 NODES = 3
 PARTITIONS = 4
 LEAVE_SECONDS = 60.0
+NODE_START_SECONDS_MAX = 240.0
+"""Longer than by itself: the machine is loaded to its limit."""
 FAULTS_PER_MINUTE = 60.0
 RECORDS_PER_SECOND = 300
 
@@ -78,7 +80,11 @@ def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[s
         proxied = list(zip(behind, before, strict=True))
         # Kept data shows what each node had, when the judges say that Kafka told two readers different things.
         data = folder / "kafka" if asked.keep else None
-        kafka = stack.enter_context(LocalKafka(NODES, properties=properties, proxied=proxied, data_dir=data))
+        kafka = stack.enter_context(
+            LocalKafka(
+                NODES, properties=properties, proxied=proxied, data_dir=data, start_seconds_max=NODE_START_SECONDS_MAX
+            )
+        )
         world = _world(kafka, wires, before, folder, luck, asked.mutant)
         for host in world.hosts:
             stack.callback(host.close)
