@@ -1,7 +1,8 @@
 """Every mutant of the model test, tortured: `python tests/torture/mutants.py [--minutes 5] [--seed N] [--only WORD …]`.
 
 The protocol of the engines is broken by one line each time, and all kinds of fault happen until somebody sees that
-something can't be right. Prints how long that took and what was seen; exits 1 when a mutant was not caught.
+something can't be right. What is missing in the end only, like a letter that was never sent, shows when a run ends: so a
+short one comes first. Prints how long the run took that caught it and what was seen; exits 1 when one was not caught.
 """
 
 import argparse
@@ -32,6 +33,7 @@ PROMISES = (
 """How the sentences begin that say that the promise is broken; anything else is a run that went wrong by itself."""
 
 RUN = Path(__file__).with_name("run.py")
+MINUTES_FIRST = 1.0
 EXCUSED = {
     "the head is acted on before it is durable": "only a power cut shows it, as tests/model and tests/power do",
     "slots go before the segment is durable": "only a power cut shows it, as tests/model does",
@@ -68,7 +70,9 @@ def main() -> int:
         if mutant.name in EXCUSED:
             print(f"{mutant.name}: {EXCUSED[mutant.name]}", flush=True)
             continue
-        seen, seconds = _tortured(mutant.name, asked.minutes, asked.seed)
+        seen, seconds = _tortured(mutant.name, min(MINUTES_FIRST, asked.minutes), asked.seed)
+        if not seen.startswith(PROMISES):
+            seen, seconds = _tortured(mutant.name, asked.minutes, asked.seed)
         if not seen.startswith(PROMISES):
             alive.append(mutant.name)
         print(f"{mutant.name}: {seconds:.0f} s: {seen[:200] or 'NOT CAUGHT'}", flush=True)
