@@ -1,8 +1,8 @@
 """Every mutant of the model test, tortured: `python tests/torture/mutants.py [--minutes 5] [--seed N] [--only WORD …]`.
 
 The protocol of the engines is broken by one line each time, and all kinds of fault happen until somebody sees that
-something can't be right. What is missing in the end only, like a letter that was never sent, shows when a run ends: so a
-short one comes first. Prints how long the run took that caught it and what was seen; exits 1 when one was not caught.
+something can't be right. What is missing in the end only, like a letter that was never sent, shows when a run ends: so
+a short one comes first. Prints how long the run took that caught it and what was seen; exits 1 when one was not caught.
 """
 
 import argparse
