@@ -4,7 +4,8 @@
 
 The topic is read by a plain `read_committed` consumer, the files by DuckDB, the ledger (for what was skipped by
 policy, and for nothing else) as JSON. Every record carries its producer's number and a checksum, so that a value that
-was altered on any side shows by itself. `Watcher` looks at `raw/` while the engine runs, as any reader may.
+was altered on any side shows by itself. What was landed and not delivered is looked for among the records of aborted
+transactions, which Kafka itself may hand out. `Watcher` looks at `raw/` while the engine runs, as any reader may.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -37,7 +39,11 @@ TO_THE_END = {
 
 A follower that catches up notes a last stable offset that is too high beside an aborted transaction; once it leads, it
 stops looking for others there, when the fetch ends before that offset. `tests/faults/test_kafka_elections.py` shows it.
+While a transaction is open, every fetch ends there: an engine may still be given some.
 """
+
+ABORTED_SHARE_MAX = 0.05
+"""Of all aborted records; an engine that reads uncommitted ones lands nearly all of them."""
 
 
 @dataclass
@@ -70,21 +76,39 @@ def is_json(value: bytes) -> bool:
         return False
 
 
-def judge(delivered: Mapping[Place, bytes | None], lake: Lake, *, compacted: bool = False) -> list[str]:
+def judge(
+    delivered: Mapping[Place, bytes | None],
+    lake: Lake,
+    *,
+    aborted: Mapping[Place, bytes | None] = MappingProxyType({}),
+    compacted: bool = False,
+) -> list[str]:
     """Every fault as a sentence; none when each delivered record is in exactly one place with its very bytes.
 
+    `aborted`: the records of aborted transactions, of which Kafka may have given the engine a few.
     `compacted`: the topic may have forgotten records since they landed; what it still has must be there.
     """
-    return list(_faults(delivered, lake, compacted=compacted))
+    return list(_faults(delivered, lake, aborted, compacted=compacted))
 
 
-def _faults(delivered: Mapping[Place, bytes | None], lake: Lake, *, compacted: bool) -> Iterator[str]:
+def landed_aborted(lake: Lake, aborted: Mapping[Place, bytes | None]) -> list[Place]:
+    """The places of aborted records that landed, byte for byte."""
+    stored = {**lake.raw, **lake.dead, **dict.fromkeys(lake.skipped)}
+    return sorted(place for place, value in aborted.items() if place in stored and stored[place] == value)
+
+
+def _faults(
+    delivered: Mapping[Place, bytes | None], lake: Lake, aborted: Mapping[Place, bytes | None], *, compacted: bool
+) -> Iterator[str]:
     for place in sorted(place for place, times in lake.times.items() if times > 1):
         yield f"doubled: {place} is there {lake.times[place]} times"
     for place in sorted(delivered.keys() - lake.times.keys()):
         yield f"lost: {place}, which Kafka delivers, is nowhere"
     if not compacted:
-        for place in sorted(lake.times.keys() - delivered.keys()):
+        given = landed_aborted(lake, aborted)
+        if len(given) > ABORTED_SHARE_MAX * len(aborted):
+            yield f"aborted: {len(given)} of {len(aborted)} aborted records landed: Kafka gives nobody that many"
+        for place in sorted(lake.times.keys() - delivered.keys() - set(given)):
             yield f"from nowhere: {place} was never delivered"
     for place, landed in sorted(lake.raw.items()):
         if not is_whole(landed):
@@ -103,15 +127,15 @@ def _misplaced(place: Place, value: bytes | None, lake: Lake) -> Iterator[str]:
         yield f"altered: {place} was {value and value[:80]!r} to Kafka, and is not in the lake"
 
 
-def delivered_by(servers: str, topic: str) -> dict[Place, bytes | None]:
-    """Every record that a `read_committed` reader gets, from each partition's first offset to its end now."""
+def delivered_by(servers: str, topic: str, isolation: str = "read_committed") -> dict[Place, bytes | None]:
+    """Every record that a reader gets, from each partition's first offset to its end now."""
     found: dict[Place, bytes | None] = {}
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
             "group.id": "oracle",
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
             **TO_THE_END,
@@ -236,8 +260,10 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def verdict(faults: Iterable[str], delivered: Mapping[Place, object], lake: Lake) -> dict[str, Any]:
-    """The faults by kind, and the counts of what was looked at."""
+def verdict(
+    faults: Iterable[str], delivered: Mapping[Place, object], lake: Lake, aborted: Mapping[Place, bytes | None]
+) -> dict[str, Any]:
+    """The faults by kind, the counts of what was looked at, and where aborted records landed."""
     found = list(faults)
     return {
         "faults": dict(Counter(fault.partition(":")[0] for fault in found)),
@@ -246,6 +272,7 @@ def verdict(faults: Iterable[str], delivered: Mapping[Place, object], lake: Lake
         "landed": len(lake.raw),
         "dead": len(lake.dead),
         "skipped": len(lake.skipped),
+        "aborted": landed_aborted(lake, aborted),
     }
 
 
@@ -258,7 +285,12 @@ def main() -> int:
     parser.add_argument("--compacted", action="store_true")
     asked = parser.parse_args()
     delivered, lake = delivered_by(asked.servers, asked.topic), lake_of(asked.root, asked.topic)
-    found = verdict(judge(delivered, lake, compacted=asked.compacted), delivered, lake)
+    aborted: dict[Place, bytes | None] = {}
+    if not asked.compacted and lake.times.keys() - delivered.keys():
+        written = delivered_by(asked.servers, asked.topic, "read_uncommitted")
+        aborted = {place: value for place, value in written.items() if place not in delivered}
+    faults = judge(delivered, lake, aborted=aborted, compacted=asked.compacted)
+    found = verdict(faults, delivered, lake, aborted)
     print(json.dumps(found))
     return 1 if found["faults"] else 0
 

@@ -34,7 +34,7 @@ from torture.asking import CONVERGE_SECONDS, caught_up, lags, proof
 from torture.faults import FAULTS, KILLS, World, make_dead_topic
 from torture.hosts import Host, bugs_in
 from torture.nemesis import Nemesis, swarm
-from torture.oracle import TO_THE_END
+from torture.oracle import TO_THE_END, Place
 from torture.proxy import Wires
 from torture.watching import Onlookers
 from torture.workload import Workload
@@ -53,12 +53,16 @@ RECORDS_PER_SECOND = 300
 
 @dataclass
 class Outcome:
-    """How a run went; `faults` are the sentences that make it a failure."""
+    """How a run went; `faults` are the sentences that make it a failure.
+
+    `aborted`: where records of the main topic landed that Kafka delivered although their transaction was aborted.
+    """
 
     seed: int
     enabled: dict[str, float]
     happened: Counter[str] = field(default_factory=Counter)
     counts: dict[str, Any] = field(default_factory=dict)
+    aborted: set[Place] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
 
 
@@ -209,11 +213,12 @@ def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:
             outcome.faults.append(f"the oracle did not judge {topic}: {done.stderr[-2000:]}")
             continue
         oracle_faults += found["first"]
+        outcome.aborted |= {(partition, offset) for partition, offset in found["aborted"]}
         counts = {name: found[name] for name in ("delivered", "landed", "dead", "skipped")}
         outcome.counts[topic] = counts
         # Nothing lost of nothing is no result.
         outcome.faults += [f"nothing: no record of {topic} was {name}" for name, count in counts.items() if not count]
-    proven = proof(world, "--kafka")
+    proven = proof(world, "--kafka", aborted=outcome.aborted)
     outcome.faults += [f"oracle: {fault}" for fault in oracle_faults] + proven
     if bool(oracle_faults) != bool(proven):
         outcome.faults.append("the judges differ: one of `prove` and the oracle found faults, the other none")
@@ -235,6 +240,8 @@ def told(outcome: Outcome) -> str:
     kills = sum(outcome.happened[name] for name in KILLS)
     lines += outcome.faults
     end = "FAILED" if outcome.faults else "0 lost, 0 doubled, 0 altered"
+    if outcome.aborted:
+        lines.append(f"Kafka delivered {len(outcome.aborted)} records of aborted transactions (docs/reliability.md)")
     lines.append(f"seed {outcome.seed}: {kills} kills, {sum(outcome.happened.values())} faults in all: {end}")
     return "\n".join(lines)
 

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from torture.oracle import Lake, Place, Watcher, is_whole, judge, lake_of, record, rows_of
+from torture.oracle import Lake, Place, Watcher, is_whole, judge, lake_of, landed_aborted, record, rows_of
 
 GOOD = {(0, offset): record("p", offset, b"x" * offset) for offset in (0, 1, 4)}
 BROKEN: dict[Place, bytes] = {(0, 2): b'{"producer":', (1, 0): b""}
@@ -23,7 +23,12 @@ def honest() -> Lake:
 
 def kinds(lake: Lake, delivered: dict[Place, bytes | None] = DELIVERED, *, compacted: bool = False) -> list[str]:
     """The kinds of the faults found."""
-    return [fault.partition(":")[0] for fault in judge(delivered, lake, compacted=compacted)]
+    return kinds_of(judge(delivered, lake, compacted=compacted))
+
+
+def kinds_of(faults: list[str]) -> list[str]:
+    """What stands before the colons."""
+    return [fault.partition(":")[0] for fault in faults]
 
 
 def test_a_true_history_passes() -> None:
@@ -69,6 +74,21 @@ def test_one_resurrected_record_is_seen() -> None:
     lake.times[0, 7] = 1
     assert kinds(lake) == ["from nowhere"]
     assert kinds(lake, compacted=True) == []
+
+
+def test_a_few_aborted_records_are_kafkas_fault_and_many_are_not() -> None:
+    aborted: dict[Place, bytes | None] = {(0, offset): record("p", offset, b"") for offset in range(10, 110)}
+    lake = honest()
+    lake.raw[0, 12] = record("p", 12, b"")
+    lake.times[0, 12] = 1
+    assert judge(DELIVERED, lake, aborted=aborted) == []
+    assert landed_aborted(lake, aborted) == [(0, 12)]
+    lake.raw[0, 12] = record("p", 13, b"")
+    assert kinds_of(judge(DELIVERED, lake, aborted=aborted)) == ["from nowhere"]
+    for offset in range(10, 20):
+        lake.raw[0, offset] = record("p", offset, b"")
+        lake.times[0, offset] = 1
+    assert kinds_of(judge(DELIVERED, lake, aborted=aborted)) == ["aborted"]
 
 
 def test_a_record_in_the_wrong_place_is_seen() -> None:
