@@ -202,18 +202,18 @@ def lose_answers(world: World, luck: Random) -> bool:
     return _on_the_disk(world, luck, "lost", luck.choice([0.05, 0.3]))
 
 
-def steal_partition(world: World, luck: Random) -> bool:
-    """Somebody outside of the group claims a partition, as a host that was given up may, and is not seen again.
+def steal_partitions(world: World, luck: Random) -> bool:
+    """Somebody outside of the group claims a partition or all, as a host that was given up may, and is gone.
 
     Half of them die with the claim: nothing collects what the owner stages then, and only its append can be fenced.
     """
-    command = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
-    source = f"{world.topic}/{luck.randrange(world.partitions)}"
+    one, every = [luck.randrange(world.partitions)], range(world.partitions)
+    numbers = map(str, luck.choice([one, every]))
     env = {**os.environ, **world.engine_env}
     if luck.random() < 0.5:
-        env["STREAMLAKE_FAILPOINT"] = f"after_claim:1:{world.pipeline.with_name(f'thief-{luck.random()}')}"
-    done = subprocess.run([*command, source], env=env, check=False, timeout=60)
-    return done.returncode in (0, -signal.SIGKILL)
+        env["STREAMLAKE_FAILPOINT"] = f"after_claim:{world.partitions}:{world.pipeline}.{luck.random()}"
+    thief = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
+    return subprocess.run([*thief, world.topic, *numbers], env=env, check=False, timeout=60).returncode == 0
 
 
 def add_partition(world: World, luck: Random) -> bool:
@@ -360,7 +360,7 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
     "fsync failing": (failing_fsync, 1),
     "disk slow": (slow_disk, 1.5),
     "answers lost": (lose_answers, 1.5),
-    "partition stolen": (steal_partition, 1),
+    "partitions stolen": (steal_partitions, 1),
     "partition added": (add_partition, 0.3),
     "dead-letter topic gone": (take_dead_topic, 0.6),
 }
