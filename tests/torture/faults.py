@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ from torture.proxy import Wires
 from streamlake.engine.local.kafka import LocalKafka
 
 PARTITIONS_MAX = 16
+DELETED_SECONDS_MAX = 60.0
 
 
 @dataclass
@@ -213,7 +215,10 @@ def steal_partitions(world: World, luck: Random) -> bool:
     if luck.random() < 0.5:
         env["STREAMLAKE_FAILPOINT"] = f"after_claim:{world.partitions}:{world.pipeline}.{luck.random()}"
     thief = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
-    return subprocess.run([*thief, world.topic, *numbers], env=env, check=False, timeout=60).returncode == 0
+    # With no end of a pipe of this run: nobody waits for a thief's child that outlives it.
+    quiet = subprocess.DEVNULL
+    run = subprocess.run([*thief, world.topic, *numbers], env=env, stdout=quiet, stderr=quiet, check=False, timeout=60)
+    return run.returncode == 0
 
 
 def add_partition(world: World, luck: Random) -> bool:
@@ -234,22 +239,25 @@ def take_dead_topic(world: World, luck: Random) -> bool:
     if not world.cluster.acquire(blocking=False):
         return False
     try:
-        world.admin.delete_topics([world.dead_topic])[world.dead_topic].result(30)
-        world.over.wait(luck.uniform(1, 8))
-        make_dead_topic(world)
+        try:
+            world.admin.delete_topics([world.dead_topic])[world.dead_topic].result(30)
+            world.over.wait(luck.uniform(1, 8))
+        finally:
+            make_dead_topic(world)  # a deletion without an answer may come to pass all the same
         return True
     finally:
         world.cluster.release()
 
 
 def make_dead_topic(world: World) -> None:
-    """The dead-letter topic, once the cluster has forgotten one that was just deleted."""
+    """The dead-letter topic, once the cluster has forgotten one that was just deleted. Raises KafkaException."""
+    until = time.monotonic() + DELETED_SECONDS_MAX
     while True:
         new = NewTopic(world.dead_topic, 1, world.nodes, config={"max.message.bytes": "2000000"})
         try:
             world.admin.create_topics([new])[world.dead_topic].result(30)
         except KafkaException as error:
-            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS" or time.monotonic() > until:
                 raise
             threading.Event().wait(0.3)  # deletion has no event to wait for
         else:
