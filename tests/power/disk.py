@@ -28,8 +28,9 @@ class KilledError(BaseException):
 class Recorder:
     """Does what a writer asks for, and writes it down.
 
-    `kill_at` ends the writer before its so-and-so-many-th call. Those in `failing` end with an error number, each with
-    its own; `kinds` says what each call of this writer was.
+    `kill_at` ends the writer before its so-and-so-many-th call, or with `before_sync` before the next sync from there:
+    where names are there and may go, which is the moment that matters most. Those in `failing` end with an error number,
+    each with its own; `kinds` says what each call of this writer was.
     """
 
     def __init__(self) -> None:
@@ -37,21 +38,30 @@ class Recorder:
         self.kinds: list[str] = []
         self.failing: dict[int, int] = {}
         self._kill_at: int | None = None
-        self._dead = False
+        self._before_sync = self._dead = False
 
-    def begin(self, kill_at: int | None, failing: Mapping[int, int] | None = None) -> None:
+    def begin(
+        self, kill_at: int | None, failing: Mapping[int, int] | None = None, *, before_sync: bool = False
+    ) -> None:
         """A new writer."""
-        self._dead, self._kill_at = False, kill_at
+        self._dead, self._kill_at, self._before_sync = False, kill_at, before_sync
         self.kinds, self.failing = [], dict(failing or {})
 
     def step(self, kind: str) -> None:
         """Before each call. Raises KilledError for the dead, OSError for a call that fails."""
         self.kinds.append(kind)
-        if self._dead or len(self.kinds) == self._kill_at:
+        if self._dead or self._is_time_to_die(kind):
             self._dead = True
             raise KilledError
         if number := self.failing.get(len(self.kinds)):
             raise OSError(number, os.strerror(number))
+
+    def _is_time_to_die(self, kind: str) -> bool:
+        if self._kill_at is None:
+            return False
+        if self._before_sync:
+            return kind == "fsync" and len(self.kinds) >= self._kill_at
+        return len(self.kinds) == self._kill_at
 
     def note(self, *operation: Any) -> None:
         """A call that was done."""

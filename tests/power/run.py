@@ -69,7 +69,8 @@ def run_seed(seed: int, folder: Path) -> Counter[str]:
         for cut in range(1, luck.randint(1, 3) + 1):
             before, recorder.log = Disk.of(root), []
             for _ in range(luck.randint(1, 3)):
-                counts[write(root, topic, luck, recorder, luck.randint(1, 120))] += 1
+                before_sync = luck.random() < 0.5
+                counts[write(root, topic, luck, recorder, luck.randint(1, 120), before_sync=before_sync)] += 1
             log = recorder.log[: luck.randint(0, len(recorder.log))]
             for operation in log:
                 if operation[:2] == ("mark", "reported"):

@@ -61,12 +61,14 @@ def write(
     recorder: Recorder,
     kill_at: int | None,
     failing: Mapping[int, int] | None = None,
+    *,
+    before_sync: bool = False,
 ) -> str:
     """Let one writer work until it is killed before its `kill_at`-th call, or has finished; how it ended.
 
-    The calls in `failing` end with an error.
+    With `before_sync` it lives until the next sync. The calls in `failing` end with an error.
     """
-    recorder.begin(kill_at, failing)
+    recorder.begin(kill_at, failing, before_sync=before_sync)
     try:
         with small_ledgers():
             _work(RecordedPath(root), topic, luck.randint(1, 4), recorder)
