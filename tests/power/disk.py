@@ -29,8 +29,8 @@ class Recorder:
     """Does what a writer asks for, and writes it down.
 
     `kill_at` ends the writer before its so-and-so-many-th call, or with `before_sync` before the next sync from there:
-    where names are there and may go, which is the moment that matters most. Those in `failing` end with an error number,
-    each with its own; `kinds` says what each call of this writer was.
+    where names are there and may go, which is the moment that matters most. Those in `failing` end with an error
+    number, each with its own; `kinds` says what each call of this writer was.
     """
 
     def __init__(self) -> None:
