@@ -117,6 +117,12 @@ class ValidatorError(StreamLakeError):
     parks = True
 
 
+class IsolationError(StreamLakeError):
+    """A process in which the validator was to be tried died or did nothing before it was made: that is tried again."""
+
+    exit_code = Exit.VALIDATOR
+
+
 class LedgerDamagedError(StreamLakeError):
     """A ledger entry is cut short, altered, missing in the middle or of an unknown version. Names the path."""
 

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 import pyarrow as pa
 
 from streamlake.engine.contracts import Beat, Validator
-from streamlake.engine.errors import BreakerError, ValidatorError
+from streamlake.engine.errors import BreakerError, IsolationError, ValidatorError
 from streamlake.engine.orphan import die_with_the_parent
 from streamlake.engine.records import ArrowColumns, Batch, Refusal, Verdict
 from streamlake.engine.verdicts import sound
@@ -49,8 +49,8 @@ def validate_isolated(batch: Batch, isolation: Isolation, deaths: list[str]) -> 
     """The verdict over `batch`, a slice of the batch in hand, whatever its records do to the validator.
 
     `deaths` are those in earlier slices; those of single records are added. Raises BreakerError when more than
-    DEATHS_MAX records each kill it: then it is the validator that is broken; and ValidatorError when it can't be made,
-    or when its answers are none.
+    DEATHS_MAX records each kill it: then it is the validator that is broken; ValidatorError when making it fails, or
+    when its answers are none; and IsolationError when a child ended before it had made it, which others may have done.
     """
 
     def validate(part: Batch) -> Verdict | str:
@@ -106,20 +106,24 @@ def _verdicts(
 
 def _in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
     """Validate in a process of its own: the verdict, or in words how the child ended."""
-    why = ""
+    why: str | ValidatorError = ""
     for _ in range(MAKE_TRIES):
         try:
             return _validated_in_a_child(part, isolation)
         except _NotMadeError as error:
-            why = str(error)
-    raise ValidatorError(
-        f"{part.source}: the validator can't be made in a process of its own: {why}. Nothing of the batch was landed "
-        "or refused; mend the validator, then send SIGHUP or restart."
-    )
+            why = error.why
+    so = f"{part.source}: the validator can't be made in a process of its own: {why}. Nothing of the batch was landed "
+    if isinstance(why, ValidatorError):
+        raise ValidatorError(f"{so}or refused; mend the validator, then send SIGHUP or restart.")
+    raise IsolationError(f"{so}or refused; the worker starts again.")
 
 
 class _NotMadeError(Exception):
-    """The child ended, or did nothing for too long, before its validator was made."""
+    """The child said what making its validator raised; or it ended or did nothing for too long before, in words."""
+
+    def __init__(self, why: str | ValidatorError) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 def _validated_in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
@@ -134,6 +138,7 @@ def _validated_in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
             ours.send(part)
         made = _answer_of(child, ours, MAKE_SECONDS_MAX, isolation.beat)
         if made != MADE:
+            assert not isinstance(made, Verdict), "a verdict comes after MADE"
             raise _NotMadeError(made)
         answer = _answer_of(child, ours, seconds_max, isolation.beat)
         if isinstance(answer, ValidatorError):
@@ -169,7 +174,7 @@ def _child(pipe: Connection, make: Callable[[], Validator], memory_bytes_max: in
     try:
         validator = make()
     except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit too; it is the answer)
-        pipe.send(_words(error))
+        pipe.send(ValidatorError(_words(error)))
         return
     pipe.send(MADE)
     _limit(memory_bytes_max, seconds_max)

@@ -1,5 +1,6 @@
 """The main function of a worker process: puts its parts together, runs it, and says why it ended."""
 
+import multiprocessing
 import os
 import sys
 import time
@@ -12,7 +13,7 @@ import structlog
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.breaker import Breaker, BreakerLimits
-from streamlake.engine.child import PRELOAD_LAST
+from streamlake.engine.child import PRELOAD_FIRST, PRELOAD_LAST
 from streamlake.engine.contracts import (
     BatchLimits,
     DeadLetterSender,
@@ -69,6 +70,8 @@ def run_worker(pipe: Connection, job: object) -> None:
         configure_logs(job.log_format, pipeline=job.config.pipeline)
         if PRELOAD_LAST not in sys.modules:  # the forkserver passes over in silence what it can't import
             log.warning("the forkserver has not preloaded; each worker imports everything itself")
+        # Of the forkserver that isolation starts: a batch that is bisected takes dozens of children.
+        multiprocessing.get_context("forkserver").set_forkserver_preload([PRELOAD_FIRST, __name__, PRELOAD_LAST])
     ended = _run(link, job)
     link.ended(ended)
     if job.own_process:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from support.batches import batch_of
-from support.poisons import KilledOnce, make
+from support.poisons import KilledOnce, make, make_and_be_killed, make_and_raise
 
 from streamlake.engine import poison
-from streamlake.engine.errors import BreakerError
+from streamlake.engine.errors import BreakerError, IsolationError, ValidatorError
 from streamlake.engine.poison import Isolation, validate_isolated
 
 ISOLATION = Isolation(make, seconds_max=1.5, memory_bytes_max=1 << 30, beat=lambda: None)  # type: ignore[arg-type]
@@ -43,6 +43,19 @@ def test_a_child_killed_from_outside_costs_a_repetition_and_no_record(tmp_path: 
     isolation = Isolation(KilledOnce(mark), 30, 1 << 30, lambda: None)  # type: ignore[arg-type]
     assert list(validate_isolated(batch_of([b"a"]), isolation, []).refused) == []
     assert mark.exists()
+
+
+def test_a_validator_that_cannot_be_made_parks_and_a_child_that_was_killed_before_does_not() -> None:
+    raising, killed = (
+        Isolation(how, 30, 1 << 30, lambda: None)  # type: ignore[arg-type]
+        for how in (make_and_raise, make_and_be_killed)
+    )
+    with pytest.raises(ValidatorError, match="ImportError: no module named currencies"):
+        validate_isolated(batch_of([b"a"]), raising, [])
+    with pytest.raises(IsolationError, match=r"the process died \(exit code -9\).*the worker starts again"):
+        validate_isolated(batch_of([b"a"]), killed, [])
+    assert ValidatorError.parks
+    assert not IsolationError.parks
 
 
 def test_a_validator_that_raises_on_every_record_is_bisected_within_one_child() -> None:

@@ -36,6 +36,15 @@ def make() -> Poisoned:
     return Poisoned()
 
 
+def make_and_raise() -> Poisoned:
+    raise ImportError("no module named currencies")
+
+
+def make_and_be_killed() -> Poisoned:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
+
+
 class KilledOnce:
     """Makes a validator whose first process is killed at its first batch."""
 
