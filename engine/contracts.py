@@ -4,7 +4,7 @@ The types they speak of are in `records.py` and `entries.py`. All calls are batc
 promised is said beside each call. Standard library only.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
@@ -238,8 +238,8 @@ class Membership(Protocol):
         `wait`: return when the coordinator has answered (a few seconds at most), else in the background.
         """
 
-    def confirm(self, source: TopicPartition) -> bool:
-        """Ask the group's coordinator, as a member, whether `source` is ours; False when it can't be reached.
+    def confirm(self, sources: Sequence[TopicPartition]) -> Collection[TopicPartition]:
+        """Ask the group's coordinator, as a member, which of `sources` are ours; none when it can't be reached.
 
         May be called by another thread than `poll`; blocks for a few seconds at most.
         """

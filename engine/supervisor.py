@@ -150,7 +150,8 @@ class Supervisor:
             child = slot.child
             assert child is not None
             if now - child.heard_at > self._orders.stuck_seconds:
-                child.kill(f"no sign of life for {self._orders.stuck_seconds:g} s (workers.stuck_seconds)")
+                stuck = f"no sign of life for {self._orders.stuck_seconds:g} s while {slot.state.phase}"
+                child.kill(f"{stuck} (workers.stuck_seconds)")
             elif child.draining_since is not None and now - child.draining_since > self._orders.drain_seconds:
                 child.kill(f"not finished within {self._orders.drain_seconds:g} s (workers.drain_seconds)")
 

@@ -5,7 +5,7 @@ fetched, and the coordinator refuses the commit of one who is no member any more
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaException
@@ -31,6 +31,7 @@ class KafkaMembership:
     def __init__(self, topics: Sequence[str], properties: Mapping[str, object]) -> None:
         self._topics = list(topics)
         self._consumer: Consumer = make_client(Consumer, {**properties, "on_commit": _committed})
+        self._asking: threading.Thread | None = None  # for our seat
 
     def join(self, assigned: Callback, revoked: Callback, lost: Callback) -> None:
         """Subscribe. Cooperative in both protocols: only what changes hands is stopped."""
@@ -77,35 +78,55 @@ class KafkaMembership:
                 return  # closed meanwhile: nobody has waited for this commit any more
 
         if wait:
-            _at_most(LEAVE_SECONDS, commit, "the group offset is not committed")
+            _at_most(LEAVE_SECONDS, _thread(commit), "the group offset is not committed")
         else:
             commit()
 
-    def confirm(self, source: TopicPartition) -> bool:
+    def confirm(self, sources: Sequence[TopicPartition]) -> Collection[TopicPartition]:
         """Commit once more what is committed: only a member whose generation is current may."""
+        confirmed: list[TopicPartition] = []
+        if self._asking is not None and self._asking.is_alive():
+            self._asking.join(CONFIRM_SECONDS)  # who asked before is still waiting: this one has not asked yet
+            return ()
+        self._asking = _thread(lambda: confirmed.extend(self._confirmed(sources)))
+        if not _at_most(CONFIRM_SECONDS, self._asking, "it is not known whether the partitions are still ours"):
+            return ()
+        return confirmed
+
+    def _confirmed(self, sources: Sequence[TopicPartition]) -> list[TopicPartition]:
         try:
-            (now,) = self._consumer.committed([without_position(source)], timeout=CONFIRM_SECONDS)
-            if now.error is None and now.offset >= 0:
-                self._consumer.commit(offsets=[now], asynchronous=False)
+            found = self._consumer.committed(list(map(without_position, sources)), timeout=CONFIRM_SECONDS)
+            known = [each for each in found if each.error is None]
+            written = [each for each in known if each.offset >= 0]
+            if written:
+                self._consumer.commit(offsets=written, asynchronous=False)
         except KafkaException as error:
-            log.warning("the group's coordinator does not confirm us", partition=str(source), error=error.args[0].str())
-            return False
+            names = ", ".join(map(str, sources))
+            log.warning("the group's coordinator does not confirm us", partitions=names, error=error.args[0].str())
+            return []
         except RuntimeError:
-            return False  # closed meanwhile: we have left
-        return now.error is None
+            return []  # closed meanwhile: we have left
+        return _ours(known)
 
     def close(self) -> None:
         """Leave the group, so that others get our partitions at once; unheard, they get them after our session."""
-        _at_most(LEAVE_SECONDS, self._consumer.close, "the group is not left")
+        _at_most(LEAVE_SECONDS, _thread(self._consumer.close), "the group is not left")
 
 
-def _at_most(seconds: float, call: Callable[[], object], otherwise: str) -> None:
-    """Wait for a call that can't be told how long; one that takes longer is left alone and ends with the process."""
-    thread = threading.Thread(target=call, daemon=True, name="membership")
+def _thread(call: Callable[[], object]) -> threading.Thread:
+    return threading.Thread(target=call, daemon=True, name="membership")
+
+
+def _at_most(seconds: float, thread: threading.Thread, otherwise: str) -> bool:
+    """Let it do a call that can't be told how long to wait; whether it has ended.
+
+    One that takes longer is left alone, and ends with the process.
+    """
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
         log.warning("the group's coordinator does not answer", so=otherwise, seconds=seconds)
+    return not thread.is_alive()
 
 
 def _ours(partitions: Sequence[Assignment]) -> list[TopicPartition]:

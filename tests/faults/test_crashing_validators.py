@@ -41,7 +41,9 @@ def test_the_record_that_hangs_the_validator_is_refused_as_crash_and_the_rest_la
     scene.produce([b'{"order": 0}', POISON, *orders(10)])
     engine = scene.run()
     ended = engine.events("worker ended")
-    assert [line["why"] for line in ended] == ["no sign of life for 4 s (workers.stuck_seconds)"] * 2, engine.log()
+    assert [line["why"] for line in ended] == ["no sign of life for 4 s while reading (workers.stuck_seconds)"] * 2, (
+        engine.log()
+    )
     account = scene.check(crashing=[POISON])
     assert "no answer within 4 s" in account.dead[0, 1]["message"]
 

@@ -85,7 +85,10 @@ def test_a_stuck_worker_is_killed_and_its_successor_goes_on(make_scene: MakeScen
         stuck.suspend()
         scene.produce(orders(120, first=120))
         ended = engine.wait_for("worker ended")
-        assert (ended["exit"], ended["why"]) == ("killed", "no sign of life for 6 s (workers.stuck_seconds)")
+        assert (ended["exit"], ended["why"]) == (
+            "killed",
+            "no sign of life for 6 s while reading (workers.stuck_seconds)",
+        )
         wait_until(lambda: scene.landed() == 240, engine.log)
         engine.stop()
     scene.check()

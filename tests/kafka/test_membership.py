@@ -16,7 +16,7 @@ ORDERS = TopicPartition("orders", 0)
     [
         lambda membership: membership.commit({ORDERS: (1, None)}, wait=True),
         lambda membership: membership.commit({ORDERS: (1, None)}, wait=False),
-        lambda membership: membership.confirm(ORDERS),
+        lambda membership: membership.confirm([ORDERS]),
     ],
 )
 def test_a_call_that_comes_after_the_group_was_left_is_no_error(
