@@ -199,6 +199,11 @@ def slow_disk(world: World, luck: Random) -> bool:
     return _on_the_disk(world, luck, "slow", luck.choice([0.02, 0.1, 0.3]))
 
 
+def kill_at_the_disk(world: World, luck: Random) -> bool:
+    """Whoever calls the disk may be killed before the call, workers and supervisors."""
+    return _on_the_disk(world, luck, "kill", luck.choice([0.005, 0.02, 0.1]))
+
+
 def lose_answers(world: World, luck: Random) -> bool:
     """Some changes are made and not answered, not made, or made later: the storage does not say which."""
     return _on_the_disk(world, luck, "lost", luck.choice([0.05, 0.3]))
@@ -371,7 +376,8 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
     "partitions stolen": (steal_partitions, 1),
     "partition added": (add_partition, 0.3),
     "dead-letter topic gone": (take_dead_topic, 0.6),
+    "killed at the disk": (kill_at_the_disk, 2),
 }
 """Each kind of fault by its name in the table of docs/reliability.md, with its usual weight."""
 
-KILLS = ("worker killed", "supervisor killed", "host killed", "all hosts killed")
+KILLS = ("worker killed", "supervisor killed", "host killed", "all hosts killed", "killed at the disk")

@@ -3,14 +3,16 @@
 The ledger's folders are small, too, so that old entries are folded all the time and not once in a quarter of an hour.
 
 `STREAMLAKE_TORTURE_DISK` names a JSON file of probabilities, `{"EIO": 0.02, …}`: of a write without space (`ENOSPC`),
-a link that fails (`EIO`), an fsync that fails (`fsync`), a call that takes up to SLOW_SECONDS (`slow`), and of a change
-whose outcome is not answered, as object stores do it (`lost`). Each is noted in `<file>.log`, one line each.
+a link that fails (`EIO`), an fsync that fails (`fsync`), a call that takes up to SLOW_SECONDS (`slow`), one before
+which the process is killed (`kill`), and of a change whose outcome is not answered, as object stores do it (`lost`).
+Each is noted in `<file>.log`, one line each.
 """
 
 import errno
 import json
 import os
 import random
+import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +29,8 @@ from streamlake.plugins.validators.json import JsonValidator
 SLOW_SECONDS = 1.5
 LATE_SECONDS = 3.0
 CONTROL = Path(os.environ["STREAMLAKE_TORTURE_DISK"])
+SPARED: set[str] = set()
+"""What never happens to this process."""
 
 
 class FaultyDisk(JsonValidator):
@@ -34,6 +38,8 @@ class FaultyDisk(JsonValidator):
 
 
 def _fails(kind: str) -> bool:
+    if kind in SPARED:
+        return False
     try:
         chances: dict[str, float] = json.loads(CONTROL.read_bytes() or b"{}")
     except (FileNotFoundError, ValueError):
@@ -47,7 +53,11 @@ def _fails(kind: str) -> bool:
 
 
 def _slowly(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Late, or never: kills at random moments seldom meet the few milliseconds between two steps of a commit."""
+
     def slowly(*arguments: Any, **named: Any) -> Any:
+        if _fails("kill"):
+            os.kill(os.getpid(), signal.SIGKILL)
         if _fails("slow"):
             threading.Event().wait(random.uniform(0, SLOW_SECONDS))
         return call(*arguments, **named)

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 
-from torture import faulty_disk  # noqa: F401 - its disk is the engines'
+from torture import faulty_disk  # its disk is the engines'
 
 from streamlake.engine.cli.common import load
 from streamlake.engine.contracts import PartitionJob, Sink
@@ -48,6 +48,7 @@ def in_a_child(sink: Sink, source: TopicPartition) -> bool:
 
 if __name__ == "__main__":
     _, of, topic, *numbers = sys.argv
+    faulty_disk.SPARED.add("kill")  # who dies has claimed
     config = load(Path(of))
     whole = sink_class(config.sink.type).from_options(config.sink.options, base_dir=config.base_dir)
     claimed = [in_a_child(whole, TopicPartition(topic, int(number))) for number in numbers]
