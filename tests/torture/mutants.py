@@ -1,8 +1,9 @@
 """Every mutant of the model test, tortured: `python tests/torture/mutants.py [--minutes 5] [--seed N] [--only WORD …]`.
 
-The protocol of the engines is broken by one line each time, and engines and disks meet all faults there are until somebody sees that
-something can't be right. What is missing in the end only, like a letter that was never sent, shows when a run ends: so
-a short one comes first. Prints how long the run took that caught it and what was seen; exits 1 when one was not caught.
+The protocol of the engines is broken by one line each time, and engines and disks meet all faults there are until
+somebody sees that something can't be right. What is missing in the end only, like a letter that was never sent, shows
+when a run ends: so a short one comes first. Prints how long the run took that caught it and what was seen; exits 1 when
+one was not caught.
 """
 
 import argparse
@@ -15,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from model.mutants import MUTANTS
 
-# Letters can be counted only where nobody takes their topic away. What befalls Kafka and the wires holds the engines up,
-# and shows nothing of how they write: without it there is time for more of the rest.
+# Letters can be counted only where nobody takes their topic away. What befalls Kafka and the wires holds the engines
+# up, and shows nothing of how they write: without it there is time for more of the rest.
 SPARED = ["--spare", "dead-letter", "broker", "leaders", "wires"]
 PROMISES = (
     "oracle",
