@@ -247,6 +247,15 @@ def told(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
+def _replay(asked: argparse.Namespace, seed: int) -> str:
+    """The command that runs this seed again."""
+    more = " --everything" if asked.everything else ""
+    more += " --until-fault" if asked.until_fault else ""
+    more += f" --mutant {asked.mutant!r}" if asked.mutant else ""
+    more += f" --spare {' '.join(asked.spare)}" if asked.spare else ""
+    return f"replay: python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{more}"
+
+
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="make torture", description=(__doc__ or "").partition("\n")[0])
@@ -266,14 +275,15 @@ def main() -> int:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         say = lambda text: print(f"torture: {text}", file=sys.stderr, flush=True)  # noqa: E731
-        outcome = torture(asked, seed, folder, say)
+        replay = _replay(asked, seed)
+        try:
+            outcome = torture(asked, seed, folder, say)
+        except Exception as error:
+            error.add_note(f"this run could not be judged, so it failed\n{replay}")
+            raise
     print(told(outcome))
     if outcome.faults:
-        more = " --everything" if asked.everything else ""
-        more += " --until-fault" if asked.until_fault else ""
-        more += f" --mutant {asked.mutant!r}" if asked.mutant else ""
-        more += f" --spare {' '.join(asked.spare)}" if asked.spare else ""
-        print(f"replay: python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{more}")
+        print(replay)
     return 1 if outcome.faults else 0
 
 
