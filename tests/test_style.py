@@ -164,6 +164,7 @@ def test_every_folder_is_looked_at(files: list[tuple[Path, str]]) -> None:
     assert not [path for path in paths if path.startswith((".git/", ".venv/", ".names/"))]
 
 
+# Each is a violation on purpose, a machine's path and a registry's host among them: a rule has to find it.
 PLANTED: tuple[tuple[Rule, str, str, str], ...] = (
     (files_are_short, "engine/a.py", "\n" * 401, "401 lines"),
     (functions_are_short, "engine/a.py", "class A:\n  async def f():\n" + "    pass\n" * 70, "f has 71 lines"),
