@@ -198,7 +198,7 @@ MUTANTS: Sequence[Mutant] = (
         "slot used again with other content",
         f"{SINK}.backends.base",
         "if backend.put_if_absent(path, data, stage=stage):",
-        'again = data.replace(b\'"fingerprint":"1"\', b\'"fingerprint":"%d"\' % (attempt + 1))\n'
+        'again = data.replace(b\'"fingerprint":"\', b\'"fingerprint":"\' + b"x" * attempt)\n'
         "            if backend.put_if_absent(path, again, stage=stage):",
     ),
 )

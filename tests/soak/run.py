@@ -32,10 +32,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
 from support.account import newest_entry
 from support.engine import pipeline_yaml, streamlake
-from torture.hosts import Host, bugs_in
+from torture.hosts import Host
+from torture.logs import lies_in
 from torture.oracle import record
 
 from streamlake.engine.local.kafka import LocalKafka
+from streamlake.plugins.sinks.file import layout
 
 TOPIC = "soaked"
 PARTITIONS = 4
@@ -161,7 +163,7 @@ def soak(hours: float, rate: int, folder: Path, say: Callable[[str], None]) -> t
             future.result(30)
         changes = {"batch": {"seconds_max": 1}, "workers": {"restarts_max": 1_000_000}, "sink__format": "parquet"}
         pipeline = pipeline_yaml(folder, kafka.bootstrap_servers, TOPIC, sink__compression="zstd", **changes)
-        steady, killed = (Host(name, pipeline, folder, {}) for name in ("steady", "killed"))
+        steady, killed = (Host(name, pipeline, folder, {}, threading.Lock()) for name in ("steady", "killed"))
         load = Load(kafka.bootstrap_servers, rate)
         steady.start()
         killed.start()
@@ -176,7 +178,7 @@ def soak(hours: float, rate: int, folder: Path, say: Callable[[str], None]) -> t
         say(done.stdout.strip())
         if done.returncode:
             faults.append(f"prove failed: {done.stdout[-2000:]}")
-        faults += bugs_in([steady.log, killed.log])
+        faults += lies_in([steady.log, killed.log], folder / "lake", layout.ENTRIES_PER_FOLDER)
     return figures, faults
 
 

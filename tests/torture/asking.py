@@ -13,8 +13,8 @@ from typing import Any
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs forget it
 from support.account import newest_entry
-from torture.faults import World
 from torture.oracle import Place
+from torture.world import World
 
 STREAMLAKE = [sys.executable, str(Path(__file__).with_name("command.py"))]
 CONVERGE_SECONDS = 180.0

@@ -7,52 +7,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import psutil
 import yaml
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import NewPartitions, NewTopic  # type: ignore[attr-defined]  # its stubs forget them
 from torture.hosts import Host
-from torture.proxy import Wires
-
-from streamlake.engine.local.kafka import LocalKafka
+from torture.power import cut_power
+from torture.world import World
 
 PARTITIONS_MAX = 16
 DELETED_SECONDS_MAX = 60.0
-
-
-@dataclass
-class World:
-    """What there is to break. `partitions` is how many the topic has by now; `over` ends every wait of a fault."""
-
-    kafka: LocalKafka
-    nodes: int
-    servers: str
-    topic: str
-    dead_topic: str
-    hosts: Sequence[Host]
-    wires: Wires
-    disk: Path
-    pipeline: Path
-    partitions: int
-    engine_env: Mapping[str, str]
-    over: threading.Event = field(default_factory=threading.Event)
-    disk_chances: dict[str, float] = field(default_factory=dict)
-    disk_lock: threading.Lock = field(default_factory=threading.Lock)
-    wire: threading.Lock = field(default_factory=threading.Lock)
-    """Held by the one fault that meets the wires: when it ends, it mends them all."""
-    cluster: threading.Lock = field(default_factory=threading.Lock)
-    """Held by a fault that takes a node away: with two of three gone nothing is acknowledged, and nothing shown."""
-
-    @cached_property
-    def admin(self) -> AdminClient:
-        """A client that goes around the proxy; one for all, since it has to outlive its answers."""
-        return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
+STOPS_THIEVES = ("before_entry_link", "after_claim", "after_roll_forward", "after_collect")
 
 
 Fault = Callable[[World, Random], bool]
@@ -213,17 +183,28 @@ def steal_partitions(world: World, luck: Random) -> bool:
     """Somebody outside of the group claims a partition or all, as a host that was given up may, and is gone.
 
     Half of them die with the claim: nothing collects what the owner stages then, and only its append can be fenced.
+    Others stand still in the middle of it, and go on when somebody else has come after them.
     """
     one, every = [luck.randrange(world.partitions)], range(world.partitions)
     numbers = map(str, luck.choice([one, every]))
+    die = luck.random() < 0.5
+    where = "after_claim" if die else luck.choice(["", *(f"{point}=STOP" for point in STOPS_THIEVES)])
     env = {**os.environ, **world.engine_env}
-    if luck.random() < 0.5:
-        env["STREAMLAKE_FAILPOINT"] = f"after_claim:{world.partitions}:{world.pipeline}.{luck.random()}"
-    thief = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
+    if where:
+        env["STREAMLAKE_FAILPOINT"] = f"{where}:{world.partitions}:{world.pipeline}.{luck.random()}"
+    command = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
+    command += [str(luck.uniform(0, 6)), world.topic, *numbers]
     # With no end of a pipe of this run: nobody waits for a thief's child that outlives it.
     quiet = subprocess.DEVNULL
-    run = subprocess.run([*thief, world.topic, *numbers], env=env, stdout=quiet, stderr=quiet, check=False, timeout=60)
-    return run.returncode == 0
+    thief = subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet, start_new_session=True)
+    world.thieves.add(thief)
+    try:
+        return thief.wait(60) == 0
+    finally:
+        world.thieves.remove(thief)
+        with suppress(ProcessLookupError):
+            os.killpg(thief.pid, signal.SIGKILL)  # a child of it that stands still would do so for ever
+        thief.wait()
 
 
 def add_partition(world: World, luck: Random) -> bool:
@@ -377,7 +358,11 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
     "partition added": (add_partition, 0.3),
     "dead-letter topic gone": (take_dead_topic, 0.6),
     "killed at the disk": (kill_at_the_disk, 2),
+    "power cut": (cut_power, 2),
 }
 """Each kind of fault by its name in the table of docs/reliability.md, with its usual weight."""
+
+UNPICKED = ("power cut",)
+"""What no seed picks by itself, only `--everything`: tests/power has more of it, and seeds stay what they were."""
 
 KILLS = ("worker killed", "supervisor killed", "host killed", "all hosts killed", "killed at the disk")

@@ -1,11 +1,13 @@
 """The `json` validator, whose import makes this process's disk fail now and then, as a file says (never a real one).
 
-The ledger's folders are small, too, so that old entries are folded all the time and not once in a quarter of an hour.
+The ledger's folders are small, too, so that old entries are folded all the time and not once in a quarter of an hour:
+`STREAMLAKE_TORTURE_ENTRIES` says how many entries share one.
 
 `STREAMLAKE_TORTURE_DISK` names a JSON file of probabilities, `{"EIO": 0.02, …}`: of a write without space (`ENOSPC`),
 a link that fails (`EIO`), an fsync that fails (`fsync`), a call that takes up to SLOW_SECONDS (`slow`), one before
 which the process is killed (`kill`), and of a change whose outcome is not answered, as object stores do it (`lost`).
-Each is noted in `<file>.log`, one line each.
+Each is noted in `<file>.log`, one line each; and in `<file>.journal`, where there is one, each link that is about to be
+made and each folder that was synced, from which `power.py` tells what a power cut may take.
 """
 
 import errno
@@ -29,8 +31,13 @@ from streamlake.plugins.validators.json import JsonValidator
 SLOW_SECONDS = 1.5
 LATE_SECONDS = 3.0
 CONTROL = Path(os.environ["STREAMLAKE_TORTURE_DISK"])
+JOURNAL = CONTROL.with_suffix(".journal")
 SPARED: set[str] = set()
 """What never happens to this process."""
+
+
+_answers = threading.local()
+"""`lost` in a thread whose call is not answered: it stands for an object store, where what can be read is durable."""
 
 
 class FaultyDisk(JsonValidator):
@@ -73,9 +80,9 @@ def _unanswered(call: Callable[..., Any]) -> Callable[..., Any]:
             return call(*arguments, **named)
         match random.randrange(3):
             case 0:
-                call(*arguments, **named)
+                _without_answer(call)(*arguments, **named)
             case 1:
-                late = threading.Timer(random.uniform(0, LATE_SECONDS), _quietly(call), arguments, named)
+                late = threading.Timer(random.uniform(0, LATE_SECONDS), _without_answer(call), arguments, named)
                 late.daemon = True
                 late.start()
         raise OutcomeUnknownError("no answer came (torture)")
@@ -83,10 +90,14 @@ def _unanswered(call: Callable[..., Any]) -> Callable[..., Any]:
     return unanswered
 
 
-def _quietly(call: Callable[..., Any]) -> Callable[..., Any]:
+def _without_answer(call: Callable[..., Any]) -> Callable[..., Any]:
     def quietly(*arguments: Any, **named: Any) -> None:
-        with suppress(StorageError):
-            call(*arguments, **named)
+        _answers.lost = True
+        try:
+            with suppress(StorageError):
+                call(*arguments, **named)
+        finally:
+            _answers.lost = False
 
     return quietly
 
@@ -98,6 +109,28 @@ def _failing(call: Callable[..., Any], kind: str, number: int) -> Callable[..., 
         return call(*arguments, **named)
 
     return failing
+
+
+def _link(source: Path, target: Path) -> None:
+    """Noted before: whoever syncs the folder in between has at worst done so for a name that was not there yet."""
+    if not getattr(_answers, "lost", False):
+        _note(f"link {os.path.realpath(target.parent)}/{target.name}")
+    os.link(source, target)
+
+
+def _fsync(descriptor: int) -> None:
+    os.fsync(descriptor)
+    _note(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink()}")
+
+
+def _note(line: str) -> None:
+    """Add a line to the journal; not to one that isn't there."""
+    try:
+        descriptor = os.open(JOURNAL, os.O_WRONLY | os.O_APPEND)
+    except FileNotFoundError:
+        return
+    os.write(descriptor, f"{line}\n".encode())
+    os.close(descriptor)
 
 
 class FaultyFile:
@@ -117,8 +150,8 @@ class FaultyFile:
 class FaultyOs:
     """The module `os` as the local backend sees it."""
 
-    fsync = staticmethod(_failing(os.fsync, "fsync", errno.EIO))
-    link = staticmethod(_failing(os.link, "EIO", errno.EIO))
+    fsync = staticmethod(_failing(_slowly(_fsync), "fsync", errno.EIO))
+    link = staticmethod(_failing(_slowly(_link), "EIO", errno.EIO))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -128,7 +161,7 @@ def _open_faultily(staging: local.LocalStaging, path: Path, file: FileIO) -> Non
     _init(staging, path, FaultyFile(file))  # type: ignore[arg-type]  # as much of a file as it needs
 
 
-layout.ENTRIES_PER_FOLDER = 20
+layout.ENTRIES_PER_FOLDER = int(os.environ["STREAMLAKE_TORTURE_ENTRIES"])
 for name in ("put_if_absent", "publish"):
     setattr(local.LocalBackend, name, _unanswered(getattr(local.LocalBackend, name)))
 for name in ("put_if_absent", "create", "publish", "read", "open", "list", "delete", "sync"):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
-from support.engine import BUGS_SHOW_AS, Engine
+from support.engine import Engine
 
 RESTART_SECONDS = 0.5
 
@@ -17,13 +17,13 @@ RESTART_SECONDS = 0.5
 class Host:
     """One host. `counts` says how its engines ended; what they said lies in `log`."""
 
-    def __init__(self, name: str, pipeline: Path, folder: Path, env: dict[str, str]) -> None:
+    def __init__(self, name: str, pipeline: Path, folder: Path, env: dict[str, str], power: threading.Lock) -> None:
         self.name = name
         self.counts: Counter[str] = Counter()
         self.lock = threading.Lock()
         """Held by a fault that meets this host, so that two don't meet at one."""
         self.log = folder / f"{name}.log"
-        self._pipeline, self._env = pipeline, env
+        self._pipeline, self._env, self._power = pipeline, env, power
         self._wanted = threading.Event()
         self._over = threading.Event()
         self._engine: Engine | None = None
@@ -64,6 +64,13 @@ class Host:
             engine.signal_everything(number)
         return engine is not None
 
+    def lose_power(self) -> bool:
+        """SIGKILL all of it, and wait until it is gone; whether there was somebody."""
+        engine = self._alive()
+        if engine is not None:
+            engine.kill_everything()
+        return engine is not None
+
     def some_worker(self, luck: random.Random) -> psutil.Process | None:
         """One of its workers."""
         engine = self._alive()
@@ -96,18 +103,13 @@ class Host:
         while not self._over.is_set():
             if not self._wanted.wait(0.2):
                 continue
-            # An engine that says what no user may see is told by `bugs_in`, from the log; the host goes on.
-            with suppress(AssertionError), Engine(self._pipeline, env={**os.environ, **self._env}) as engine:
-                self._engine = engine
+            with self._power:
+                self._engine = Engine(self._pipeline, env={**os.environ, **self._env})
+            # One that says what no user may see is told by `bugs_in`, from the log; the host goes on.
+            with suppress(AssertionError), self._engine as engine:
                 while engine.process.poll() is None and not self._over.wait(0.1):
                     pass
                 self.counts[f"ended with {engine.process.poll()}"] += 1
             with self.log.open("a") as log:
                 log.write("".join(engine.text))
             self._over.wait(RESTART_SECONDS)
-
-
-def bugs_in(logs: list[Path]) -> list[str]:
-    """What no user may ever see, found in what the engines said."""
-    texts = [(log.name, log.read_text(errors="replace")) for log in logs if log.exists()]
-    return [f"bug: {bug!r} in {name}" for name, text in texts for bug in BUGS_SHOW_AS if bug in text]

@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import psutil
 from confluent_kafka import KafkaException
-from torture.faults import FAULTS, KILLS, World
+from torture.faults import FAULTS, KILLS, UNPICKED
+from torture.world import World
 
 AT_ONCE = 5
 
@@ -81,5 +82,6 @@ class Nemesis:
 
 def swarm(luck: random.Random, *, everything: bool) -> dict[str, float]:
     """The kinds of a seed and their weights: each with a chance of two thirds, kills always."""
-    chosen = {name for name in FAULTS if everything or name in KILLS or luck.random() < 2 / 3}
-    return {name: weight * luck.choice([0.3, 1, 1, 3]) for name, (_, weight) in FAULTS.items() if name in chosen}
+    names = [name for name in FAULTS if everything or name not in UNPICKED]
+    chosen = [name for name in names if everything or name in KILLS or luck.random() < 2 / 3]
+    return {name: FAULTS[name][1] * luck.choice([0.3, 1, 1, 3]) for name in chosen}

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -31,13 +32,16 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from model.mutants import MUTANTS
 from support.engine import pipeline_yaml
 from torture.asking import CONVERGE_SECONDS, caught_up, lags, proof
-from torture.faults import FAULTS, KILLS, World, make_dead_topic
-from torture.hosts import Host, bugs_in
+from torture.faults import FAULTS, KILLS, make_dead_topic
+from torture.hosts import Host
+from torture.logs import lies_in
 from torture.nemesis import Nemesis, swarm
 from torture.oracle import TO_THE_END, Place
+from torture.power import journal_of
 from torture.proxy import Wires
 from torture.watching import Onlookers
 from torture.workload import Workload
+from torture.world import ENTRIES_PER_FOLDER, ENTRIES_USUAL, World
 
 from streamlake.engine.local.kafka import LocalKafka
 from streamlake.engine.local.ports import free_ports
@@ -89,17 +93,24 @@ def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[s
                 NODES, properties=properties, proxied=proxied, data_dir=data, start_seconds_max=NODE_START_SECONDS_MAX
             )
         )
-        world = _world(kafka, wires, before, folder, luck, asked.mutant)
+        world = _world(kafka, wires, before, folder, luck, asked.mutant, power_goes="power cut" in outcome.enabled)
         for host in world.hosts:
             stack.callback(host.close)
         if _flow(world, outcome, asked, say):
             _judge(world, outcome, say)
-    outcome.faults += bugs_in([host.log for host in world.hosts])
+    outcome.faults += lies_in([host.log for host in world.hosts], folder / "lake")
     return outcome
 
 
 def _world(
-    kafka: LocalKafka, wires: Wires, ports: list[int], folder: Path, luck: random.Random, mutant: str | None
+    kafka: LocalKafka,
+    wires: Wires,
+    ports: list[int],
+    folder: Path,
+    luck: random.Random,
+    mutant: str | None,
+    *,
+    power_goes: bool,
 ) -> World:
     servers = kafka.bootstrap_servers
     topic, state, dead = "tortured", "tortured.state", "tortured.dlq"
@@ -137,9 +148,12 @@ def _world(
     )
     disk = folder / "disk.json"
     disk.write_text("{}")
+    if power_goes:
+        journal_of(disk).write_text("")
     env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(mutant)}
-    hosts = [Host(f"host-{number}", pipeline, folder, env) for number in (1, 2, 3)]
-    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, env)
+    power = threading.Lock()
+    hosts = [Host(f"host-{number}", pipeline, folder, env, power) for number in (1, 2, 3)]
+    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, env, power)
     make_dead_topic(world)
     return world
 
@@ -253,7 +267,8 @@ def _replay(asked: argparse.Namespace, seed: int) -> str:
     more += " --until-fault" if asked.until_fault else ""
     more += f" --mutant {asked.mutant!r}" if asked.mutant else ""
     more += f" --spare {' '.join(asked.spare)}" if asked.spare else ""
-    return f"replay: python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{more}"
+    few = f"STREAMLAKE_TORTURE_ENTRIES={ENTRIES_PER_FOLDER} " if ENTRIES_PER_FOLDER != ENTRIES_USUAL else ""
+    return f"replay: {few}python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{more}"
 
 
 def main() -> int:

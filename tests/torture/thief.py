@@ -1,13 +1,16 @@
-"""Claims partitions of a pipeline, whoever has them, and is gone: `python thief.py PIPELINE TOPIC PARTITION …`.
+"""Claims partitions of a pipeline, whoever has them, and is gone: `python thief.py PIPELINE SECONDS TOPIC PARTITION …`.
 
 A host that the group has given up, or that an operator started with an old configuration, believes the same of itself.
 It sends no dead letters and closes nothing, so whoever comes next has to finish what it took over. Each claim is made
-by a process of its own, which a failpoint may kill. Exits 1 when none was.
+by a process of its own, which a failpoint may kill, or stop: then it goes on SECONDS later. Exits 1 when there was no
+claim, and nobody who was stopped on the way to one.
 """
 
 import os
 import signal
 import sys
+import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,12 +34,11 @@ def steal(sink: Sink, source: TopicPartition) -> None:
     partition.claim(partition.head())
 
 
-def in_a_child(sink: Sink, source: TopicPartition) -> bool:
-    """Steal in a child; whether it claimed: a failpoint kills after the claim alone."""
+def begun(sink: Sink, source: TopicPartition) -> int:
+    """Steal in a child, whose process id this is."""
     child = os.fork()
     if child:
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
+        return child
     code = 1
     try:
         with suppress(StreamLakeError, ValueError):
@@ -46,10 +48,34 @@ def in_a_child(sink: Sink, source: TopicPartition) -> bool:
         os._exit(code)
 
 
+def has_claimed(status: int) -> bool:
+    """Whether one that ended so has claimed: a failpoint kills after the claim alone."""
+    return os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
+
+
+def wait_for_its_end(child: int) -> None:
+    """Wait for a child, which goes on wherever it is stopped again."""
+    while os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]):
+        os.kill(child, signal.SIGCONT)
+
+
+def met(children: Sequence[int], seconds: float) -> bool:
+    """Wait for all of them; those that were stopped go on after `seconds`."""
+    first = {child: os.waitpid(child, os.WUNTRACED)[1] for child in children}
+    stopped = [child for child, status in first.items() if os.WIFSTOPPED(status)]
+    if stopped:
+        threading.Event().wait(seconds)
+    for child in stopped:
+        os.kill(child, signal.SIGCONT)
+    for child in stopped:
+        wait_for_its_end(child)
+    return bool(stopped) or any(has_claimed(status) for status in first.values())
+
+
 if __name__ == "__main__":
-    _, of, topic, *numbers = sys.argv
+    _, of, pause, topic, *numbers = sys.argv
     faulty_disk.SPARED.add("kill")  # who dies has claimed
     config = load(Path(of))
     whole = sink_class(config.sink.type).from_options(config.sink.options, base_dir=config.base_dir)
-    claimed = [in_a_child(whole, TopicPartition(topic, int(number))) for number in numbers]
-    sys.exit(not any(claimed))
+    thieves = [begun(whole, TopicPartition(topic, int(number))) for number in numbers]
+    sys.exit(not met(thieves, float(pause)))

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from torture.asking import orphans, proof
-from torture.faults import World
-from torture.hosts import bugs_in
 from torture.letters import LettersWatcher
+from torture.logs import lies_in
 from torture.oracle import Watcher, lake_of
+from torture.world import World
 
 PROVE_SECONDS = 15.0
+PROVE_SECONDS_HURRIED = 2.0
+"""Where the first thing that can't be right is all that is asked for."""
 LOOK_SECONDS = 0.5
 LETTERS_END_SECONDS = 30.0
 
@@ -35,7 +37,7 @@ class Onlookers:
 
     def seen(self) -> list[str]:
         """All that cannot be right, in the engines' logs, too."""
-        return self.faults + bugs_in([host.log for host in self._world.hosts])
+        return self.faults + lies_in([host.log for host in self._world.hosts], self._lake)
 
     @contextmanager
     def looking(self, *, until_fault: bool) -> Iterator[None]:
@@ -43,7 +45,7 @@ class Onlookers:
         with ExitStack() as stack:
             stack.enter_context(_beside(self._look_at_files, LOOK_SECONDS))
             stack.enter_context(_beside(lambda: self._letters.look(LOOK_SECONDS), LOOK_SECONDS))
-            stack.enter_context(_beside(self._prove, PROVE_SECONDS))
+            stack.enter_context(_beside(self._prove, PROVE_SECONDS_HURRIED if until_fault else PROVE_SECONDS))
             if until_fault:
                 stack.enter_context(_beside(self._end_early, LOOK_SECONDS))
             yield
@@ -69,7 +71,8 @@ class Onlookers:
 
     def _prove(self) -> None:
         if (self._lake / "_ledger").exists():  # before that there is nothing to prove, and prove says so
-            self._found += proof(self._world)
+            with self._world.proving:
+                self._found += proof(self._world)
 
     def _end_early(self) -> None:
         if self.seen():

@@ -97,7 +97,7 @@ class PartitionLedger:
         if standing != data:
             raise FencedError(
                 f"{self._source}: another writer has taken ledger entry {entry.seq} of run {self._run}; "
-                f"nothing of this one's {entry.kind} was committed"
+                f"nothing of this one's {entry.kind} was committed (writer {entry.writer})"
             )
         return replace(entry, sha256=digest(data))
 
