@@ -151,32 +151,32 @@ def swallow_wires(world: World, luck: Random) -> bool:
 
 def full_disk(world: World, luck: Random) -> bool:
     """Some writes find no space left."""
-    return _on_the_disk(world, luck, "ENOSPC", luck.choice([0.05, 0.3, 1]))
+    return _on_the_disk(world, luck, "ENOSPC", [0.05, 0.3, 1])
 
 
 def failing_disk(world: World, luck: Random) -> bool:
     """Some links fail."""
-    return _on_the_disk(world, luck, "EIO", luck.choice([0.05, 0.3]))
+    return _on_the_disk(world, luck, "EIO", [0.05, 0.3])
 
 
 def failing_fsync(world: World, luck: Random) -> bool:
     """Some fsyncs fail."""
-    return _on_the_disk(world, luck, "fsync", luck.choice([0.02, 0.1]))
+    return _on_the_disk(world, luck, "fsync", [0.02, 0.1])
 
 
 def slow_disk(world: World, luck: Random) -> bool:
     """Some calls take long: what else happens between two steps of a commit has time to happen."""
-    return _on_the_disk(world, luck, "slow", luck.choice([0.02, 0.1, 0.3]))
+    return _on_the_disk(world, luck, "slow", [0.02, 0.1, 0.3])
 
 
 def kill_at_the_disk(world: World, luck: Random) -> bool:
     """Whoever calls the disk may be killed before the call, workers and supervisors."""
-    return _on_the_disk(world, luck, "kill", luck.choice([0.005, 0.02, 0.1]))
+    return _on_the_disk(world, luck, "kill", [0.005, 0.02, 0.1])
 
 
 def lose_answers(world: World, luck: Random) -> bool:
     """Some changes are made and not answered, not made, or made later: the storage does not say which."""
-    return _on_the_disk(world, luck, "lost", luck.choice([0.05, 0.3]))
+    return _on_the_disk(world, luck, "lost", [0.05, 0.3])
 
 
 def steal_partitions(world: World, luck: Random) -> bool:
@@ -305,12 +305,12 @@ def _on_the_wire(world: World, luck: Random, spoil: Callable[[], None], shortest
         world.wire.release()
 
 
-def _on_the_disk(world: World, luck: Random, kind: str, chance: float) -> bool:
+def _on_the_disk(world: World, luck: Random, kind: str, chances: list[float]) -> bool:
     """Whether a fault of this kind was really met: the disk notes each one that it makes."""
     if kind in world.disk_chances:
         return False
     before = _noted(world, kind)
-    _set_chance(world, kind, chance)
+    _set_chance(world, kind, min(chances) if world.mild else luck.choice(chances))
     world.over.wait(luck.uniform(1, 6))
     _set_chance(world, kind, None)
     return _noted(world, kind) > before
@@ -364,5 +364,19 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
 
 UNPICKED = ("power cut",)
 """What no seed picks by itself, only `--everything`: tests/power has more of it, and seeds stay what they were."""
+
+STORAGE = {
+    "worker killed": 1.0,
+    "worker paused": 1.0,
+    "host frozen": 0.5,
+    "disk failing": 1.0,
+    "fsync failing": 1.0,
+    "disk slow": 1.0,
+    "answers lost": 1.0,
+    "partitions stolen": 3.0,
+    "killed at the disk": 1.0,
+    "power cut": 0.5,
+}
+"""What befalls the storage and those who write to it, with weights for `--storage`."""
 
 KILLS = ("worker killed", "supervisor killed", "host killed", "all hosts killed", "killed at the disk")

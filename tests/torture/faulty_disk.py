@@ -29,7 +29,8 @@ from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError
 from streamlake.plugins.validators.json import JsonValidator
 
 SLOW_SECONDS = 1.5
-LATE_SECONDS = 3.0
+LATE_SECONDS = (0.1, 3.0)
+"""Before the first retry, or long after all."""
 CONTROL = Path(os.environ["STREAMLAKE_TORTURE_DISK"])
 JOURNAL = CONTROL.with_suffix(".journal")
 SPARED: set[str] = set()
@@ -82,7 +83,8 @@ def _unanswered(call: Callable[..., Any]) -> Callable[..., Any]:
             case 0:
                 _without_answer(call)(*arguments, **named)
             case 1:
-                late = threading.Timer(random.uniform(0, LATE_SECONDS), _without_answer(call), arguments, named)
+                seconds = random.uniform(0, random.choice(LATE_SECONDS))
+                late = threading.Timer(seconds, _without_answer(call), arguments, named)
                 late.daemon = True
                 late.start()
         raise OutcomeUnknownError("no answer came (torture)")

@@ -16,21 +16,21 @@ from confluent_kafka import KafkaException
 from torture.faults import FAULTS, KILLS, UNPICKED
 from torture.world import World
 
-AT_ONCE = 5
-
 
 class Nemesis:
     """Chooses and counts. `enabled` are the kinds of this seed, each with its weight."""
 
-    def __init__(self, world: World, enabled: Mapping[str, float], per_minute: float, seed: int) -> None:
+    def __init__(
+        self, world: World, enabled: Mapping[str, float], seed: int, *, per_minute: float, at_once: int
+    ) -> None:
         self.world = world
         self._seed, self._begun = seed, 0
         self._luck = random.Random(seed)
         self.enabled = dict(enabled)
         self.happened: Counter[str] = Counter()
         self.errors: list[str] = []
-        self._per_minute = per_minute
-        self._pool = ThreadPoolExecutor(AT_ONCE)
+        self._per_minute, self._at_once = per_minute, at_once
+        self._pool = ThreadPoolExecutor(at_once)
         self._running: dict[Future[bool], str] = {}
 
     def torment(self, seconds: float) -> None:
@@ -40,7 +40,7 @@ class Nemesis:
         timer.start()
         while not over.is_set():
             self._collect()
-            if len(self._running) < AT_ONCE:
+            if len(self._running) < self._at_once:
                 name = self._next()
                 self._running[self._begin(name)] = name
             # A quiet period now and then, a volley at other times.

@@ -1,7 +1,7 @@
 """Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
 
-    python tests/torture/run.py [--seed N] [--minutes M] [--everything] [--spare WORD …] [--keep FOLDER]
-                                [--mutant NAME] [--until-fault]
+    python tests/torture/run.py [--seed N] [--minutes M] [--everything | --storage] [--spare WORD …]
+                                [--keep FOLDER] [--mutant NAME] [--until-fault]
 
 Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
 nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
@@ -32,7 +32,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from model.mutants import MUTANTS
 from support.engine import pipeline_yaml
 from torture.asking import CONVERGE_SECONDS, caught_up, lags, proof
-from torture.faults import FAULTS, KILLS, make_dead_topic
+from torture.faults import FAULTS, KILLS, STORAGE, make_dead_topic
 from torture.hosts import Host
 from torture.logs import lies_in
 from torture.nemesis import Nemesis, swarm
@@ -51,7 +51,8 @@ PARTITIONS = 4
 LEAVE_SECONDS = 60.0
 NODE_START_SECONDS_MAX = 240.0
 """Longer than by itself: the machine is loaded to its limit."""
-FAULTS_PER_MINUTE = 60.0
+FAULTS_PER_MINUTE, AT_ONCE = 60.0, 5
+FAULTS_PER_MINUTE_STORAGE, AT_ONCE_STORAGE = 90.0, 4
 RECORDS_PER_SECOND = 300
 
 
@@ -73,7 +74,7 @@ class Outcome:
 def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[str], None]) -> Outcome:
     """One run in `folder`, which holds all that it leaves."""
     luck = random.Random(seed)
-    enabled = swarm(luck, everything=asked.everything)
+    enabled = dict(STORAGE) if asked.storage else swarm(luck, everything=asked.everything)
     outcome = Outcome(seed, {name: weight for name, weight in enabled.items() if not _spared(name, asked.spare)})
     with ExitStack() as stack:
         ports = free_ports(2 * NODES)
@@ -93,7 +94,9 @@ def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[s
                 NODES, properties=properties, proxied=proxied, data_dir=data, start_seconds_max=NODE_START_SECONDS_MAX
             )
         )
-        world = _world(kafka, wires, before, folder, luck, asked.mutant, power_goes="power cut" in outcome.enabled)
+        world = _world(kafka, wires, before, folder, luck, asked)
+        if "power cut" in outcome.enabled:
+            journal_of(world.disk).write_text("")
         for host in world.hosts:
             stack.callback(host.close)
         if _flow(world, outcome, asked, say):
@@ -108,9 +111,7 @@ def _world(
     ports: list[int],
     folder: Path,
     luck: random.Random,
-    mutant: str | None,
-    *,
-    power_goes: bool,
+    asked: argparse.Namespace,
 ) -> World:
     servers = kafka.bootstrap_servers
     topic, state, dead = "tortured", "tortured.state", "tortured.dlq"
@@ -142,18 +143,18 @@ def _world(
         sink__format=luck.choice(["parquet", "jsonl"]),
         sink__compression="none",
         sink__partition_by=luck.choice(["none", "ingestion_date", "record_hour"]),
-        batch={"rows_max": 1000, "seconds_max": 1},
+        batch={"rows_max": 100, "seconds_max": 0.2} if asked.storage else {"rows_max": 1000, "seconds_max": 1},
         dead_letters__breaker={"ratio_max": 1, "consecutive_max": 1_000_000},
         workers={"drain_seconds": 10, "restarts_max": 1_000_000, "stuck_seconds": 8},
     )
     disk = folder / "disk.json"
     disk.write_text("{}")
-    if power_goes:
-        journal_of(disk).write_text("")
-    env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(mutant)}
+    env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(asked.mutant)}
     power = threading.Lock()
     hosts = [Host(f"host-{number}", pipeline, folder, env, power) for number in (1, 2, 3)]
-    world = World(kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, env, power)
+    world = World(
+        kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, env, power, asked.storage
+    )
     make_dead_topic(world)
     return world
 
@@ -179,7 +180,14 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
     )
     for host in world.hosts[:2]:
         host.start()
-    nemesis = Nemesis(world, outcome.enabled, FAULTS_PER_MINUTE, seed)
+    many = asked.storage
+    nemesis = Nemesis(
+        world,
+        outcome.enabled,
+        seed,
+        per_minute=FAULTS_PER_MINUTE_STORAGE if many else FAULTS_PER_MINUTE,
+        at_once=AT_ONCE_STORAGE if many else AT_ONCE,
+    )
 
     with onlookers.looking(until_fault=asked.until_fault), main, state:
         say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
@@ -263,7 +271,7 @@ def told(outcome: Outcome) -> str:
 
 def _replay(asked: argparse.Namespace, seed: int) -> str:
     """The command that runs this seed again."""
-    more = " --everything" if asked.everything else ""
+    more = " --everything" if asked.everything else " --storage" if asked.storage else ""
     more += " --until-fault" if asked.until_fault else ""
     more += f" --mutant {asked.mutant!r}" if asked.mutant else ""
     more += f" --spare {' '.join(asked.spare)}" if asked.spare else ""
@@ -276,7 +284,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--everything", action="store_true", help="every kind of fault, not a seed's choice")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--everything", action="store_true", help="every kind of fault, not a seed's choice")
+    kinds.add_argument(
+        "--storage", action="store_true", help="what befalls the storage and its writers, and much of it"
+    )
     parser.add_argument(
         "--spare", nargs="*", default=[], metavar="WORD", help="no faults with these words in their name"
     )

@@ -36,6 +36,8 @@ class World:
     engine_env: Mapping[str, str]
     power: threading.Lock
     """Held while an engine is started, and while there is no power."""
+    mild: bool = False
+    """Whether a disk that fails does so seldom: engines that are held up write little, and show little."""
     over: threading.Event = field(default_factory=threading.Event)
     disk_chances: dict[str, float] = field(default_factory=dict)
     disk_lock: threading.Lock = field(default_factory=threading.Lock)
