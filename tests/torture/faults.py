@@ -22,7 +22,8 @@ from torture.world import World
 
 PARTITIONS_MAX = 16
 DELETED_SECONDS_MAX = 60.0
-STOPS_THIEVES = ("before_entry_link", "after_claim", "after_roll_forward", "after_collect")
+STOPS_THIEVES = ("before_entry_link", "before_entry_link", "after_claim", "after_roll_forward")
+"""Most often between a look at the ledger and the claim, for then the owner goes on."""
 
 
 Fault = Callable[[World, Random], bool]

@@ -45,7 +45,8 @@ class FaultyDisk(JsonValidator):
     """Decides as `json` does."""
 
 
-def _fails(kind: str) -> bool:
+def _fails(kind: str, times: int = 1) -> bool:
+    """Whether this call is one of those; `times` makes it so much likelier."""
     if kind in SPARED:
         return False
     try:
@@ -53,20 +54,20 @@ def _fails(kind: str) -> bool:
     except (FileNotFoundError, ValueError):
         return False
     # The forkserver imports this module once: each process has to throw its own dice.
-    if random.SystemRandom().random() >= chances.get(kind, 0.0):
+    if random.SystemRandom().random() >= times * chances.get(kind, 0.0):
         return False
     with CONTROL.with_suffix(".log").open("a", encoding="ascii") as log:
         log.write(f"{kind}\n")
     return True
 
 
-def _slowly(call: Callable[..., Any]) -> Callable[..., Any]:
+def _slowly(call: Callable[..., Any], times: int = 1) -> Callable[..., Any]:
     """Late, or never: kills at random moments seldom meet the few milliseconds between two steps of a commit."""
 
     def slowly(*arguments: Any, **named: Any) -> Any:
         if _fails("kill"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if _fails("slow"):
+        if _fails("slow", times):
             threading.Event().wait(random.uniform(0, SLOW_SECONDS))
         return call(*arguments, **named)
 
@@ -166,7 +167,9 @@ def _open_faultily(staging: local.LocalStaging, path: Path, file: FileIO) -> Non
 layout.ENTRIES_PER_FOLDER = int(os.environ["STREAMLAKE_TORTURE_ENTRIES"])
 for name in ("put_if_absent", "publish"):
     setattr(local.LocalBackend, name, _unanswered(getattr(local.LocalBackend, name)))
-for name in ("put_if_absent", "create", "publish", "read", "open", "list", "delete", "sync"):
+# Between what a batch has staged and its entry others come: there it waits most.
+local.LocalBackend.put_if_absent = _slowly(local.LocalBackend.put_if_absent, 5)  # type: ignore[method-assign]
+for name in ("create", "publish", "read", "open", "list", "delete", "sync"):
     setattr(local.LocalBackend, name, _slowly(getattr(local.LocalBackend, name)))
 _init = local.LocalStaging.__init__
 local.LocalStaging.__init__ = _open_faultily  # type: ignore[assignment,method-assign]  # `self` by another name
