@@ -22,7 +22,7 @@ from torture.world import World
 
 PARTITIONS_MAX = 16
 DELETED_SECONDS_MAX = 60.0
-STOPS_THIEVES = ("before_entry_link", "before_entry_link", "after_claim", "after_roll_forward")
+STOPS_THIEVES = ("before_entry_link", "before_entry_link", "before_entry_link", "after_claim", "after_roll_forward")
 """Most often between a look at the ledger and the claim, for then the owner goes on."""
 
 
@@ -188,11 +188,9 @@ def steal_partitions(world: World, luck: Random) -> bool:
     """
     one, every = [luck.randrange(world.partitions)], range(world.partitions)
     numbers = map(str, luck.choice([one, every]))
-    die = luck.random() < 0.5
-    where = "after_claim" if die else luck.choice(["", *(f"{point}=STOP" for point in STOPS_THIEVES)])
-    env = {**os.environ, **world.engine_env}
-    if where:
-        env["STREAMLAKE_FAILPOINT"] = f"{where}:{world.partitions}:{world.pipeline}.{luck.random()}"
+    where = "after_claim" if luck.random() < 0.5 else f"{luck.choice(STOPS_THIEVES)}=STOP"
+    failpoint = f"{where}:{world.partitions}:{world.pipeline}.{luck.random()}"
+    env = {**os.environ, **world.engine_env, "STREAMLAKE_FAILPOINT": failpoint}
     command = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
     command += [str(luck.uniform(0, 6)), world.topic, *numbers]
     # With no end of a pipe of this run: nobody waits for a thief's child that outlives it.

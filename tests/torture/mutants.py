@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from model.mutants import MUTANTS
 
-ENTRIES_PER_FOLDER = 2
+ENTRIES_PER_FOLDER = 1
 """So few that whoever comes late finds his slot folded."""
 
 COSTLY = ("power cut", "host frozen")
