@@ -24,6 +24,8 @@ PARTITIONS_MAX = 16
 DELETED_SECONDS_MAX = 60.0
 STOPS_THIEVES = ("before_entry_link", "before_entry_link", "before_entry_link", "after_claim", "after_roll_forward")
 """Most often between a look at the ledger and the claim, for then the owner goes on."""
+STORAGE_ROUNDS = 5
+"""How often one thief steals: to start one takes as long as a dozen commits."""
 
 
 Fault = Callable[[World, Random], bool]
@@ -189,10 +191,11 @@ def steal_partitions(world: World, luck: Random) -> bool:
     one, every = [luck.randrange(world.partitions)], range(world.partitions)
     numbers = map(str, luck.choice([one, every]))
     where = "after_claim" if luck.random() < 0.5 else f"{luck.choice(STOPS_THIEVES)}=STOP"
-    failpoint = f"{where}:{world.partitions}:{world.pipeline}.{luck.random()}"
+    rounds = STORAGE_ROUNDS if world.mild else 1
+    failpoint = f"{where}:{rounds * world.partitions}:{world.pipeline}.{luck.random()}"
     env = {**os.environ, **world.engine_env, "STREAMLAKE_FAILPOINT": failpoint}
     command = [sys.executable, str(Path(__file__).with_name("thief.py")), str(world.pipeline)]
-    command += [str(luck.uniform(0, 6)), world.topic, *numbers]
+    command += [str(rounds), str(luck.uniform(0, luck.choice([1, 6]))), world.topic, *numbers]
     # With no end of a pipe of this run: nobody waits for a thief's child that outlives it.
     quiet = subprocess.DEVNULL
     thief = subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet, start_new_session=True)

@@ -1,9 +1,9 @@
-"""Claims partitions of a pipeline, whoever has them, and is gone: `python thief.py PIPELINE SECONDS TOPIC PARTITION …`.
+"""Claims partitions of others' and is gone: `python thief.py PIPELINE ROUNDS SECONDS TOPIC PARTITION …`.
 
 A host that the group has given up, or that an operator started with an old configuration, believes the same of itself.
 It sends no dead letters and closes nothing, so whoever comes next has to finish what it took over. Each claim is made
-by a process of its own, which a failpoint may kill, or stop: then it goes on SECONDS later. Exits 1 when there was no
-claim, and nobody who was stopped on the way to one.
+by a process of its own, which a failpoint may kill, or stop: then it goes on SECONDS later. All of it comes ROUNDS
+times. Exits 1 when there was no claim, and nobody who was stopped on the way to one.
 """
 
 import os
@@ -73,9 +73,10 @@ def met(children: Sequence[int], seconds: float) -> bool:
 
 
 if __name__ == "__main__":
-    _, of, pause, topic, *numbers = sys.argv
+    _, of, rounds, pause, topic, *numbers = sys.argv
     faulty_disk.SPARED.add("kill")  # who dies has claimed
     config = load(Path(of))
     whole = sink_class(config.sink.type).from_options(config.sink.options, base_dir=config.base_dir)
-    thieves = [begun(whole, TopicPartition(topic, int(number))) for number in numbers]
-    sys.exit(not met(thieves, float(pause)))
+    sources = [TopicPartition(topic, int(number)) for number in numbers]
+    done = [met([begun(whole, source) for source in sources], float(pause)) for _ in range(int(rounds))]
+    sys.exit(not any(done))
