@@ -116,7 +116,7 @@ def _failing(call: Callable[..., Any], kind: str, number: int) -> Callable[..., 
 
 def _link(source: Path, target: Path) -> None:
     """Noted before: whoever syncs the folder in between has at worst done so for a name that was not there yet."""
-    if not getattr(_answers, "lost", False):
+    if not getattr(_answers, "lost", False) and not target.exists():  # where it stands, this link will fail
         _note(f"link {os.path.realpath(target.parent)}/{target.name}")
     os.link(source, target)
 

@@ -65,11 +65,14 @@ class Host:
         return engine is not None
 
     def lose_power(self) -> bool:
-        """SIGKILL all of it, and wait until it is gone; whether there was somebody."""
-        engine = self._alive()
+        """SIGKILL all of it, and wait until it is gone; whether there was somebody.
+
+        Also what a supervisor has left behind that was killed just now.
+        """
+        engine, alive = self._engine, self._alive() is not None
         if engine is not None:
             engine.kill_everything()
-        return engine is not None
+        return alive
 
     def some_worker(self, luck: random.Random) -> psutil.Process | None:
         """One of its workers."""

@@ -41,13 +41,17 @@ def cut_power(world: World, luck: Random) -> bool:
 
 
 def in_danger(journal: Path) -> list[Path]:
-    """The names of ledger entries and segments that were linked and whose folder was not synced since."""
+    """The names of ledger entries and segments that were linked and whose folder was not synced since.
+
+    One that was synced once stays safe: a later link to it is by somebody who comes too late, and fails.
+    """
     names: dict[str, set[str]] = {}
+    safe: set[str] = set()
     for line in journal.read_text().splitlines():
         did, _, path = line.partition(" ")
         if did == "sync":
-            names.pop(path, None)
-        elif "/_ledger/" in path:
+            safe.update(f"{path}/{name}" for name in names.pop(path, ()))
+        elif "/_ledger/" in path and path not in safe:
             folder, _, name = path.rpartition("/")
             names.setdefault(folder, set()).add(name)
     return [Path(folder, name) for folder, found in names.items() for name in sorted(found)]
