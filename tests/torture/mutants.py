@@ -42,7 +42,11 @@ PROMISES = (
 """How the sentences begin that say that the promise is broken; anything else is a run that went wrong by itself."""
 
 RUN = Path(__file__).with_name("run.py")
-EXCUSED: dict[str, str] = {}
+EXCUSED = {
+    "the head is acted on before it is durable": "seldom met here; tests/model and tests/power cut it at any call",
+    "slots go before the segment is durable": "seldom met here: it takes two who fold the same folder; see tests/model",
+}
+"""What needs a power cut between two certain calls; here the power goes once or twice in a run."""
 
 
 def _tortured(mutant: str | None, minutes: int, seed: int) -> tuple[str, float]:
