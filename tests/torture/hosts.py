@@ -108,7 +108,7 @@ class Host:
                 continue
             with self._power:
                 self._engine = Engine(self._pipeline, env={**os.environ, **self._env})
-            # One that says what no user may see is told by `bugs_in`, from the log; the host goes on.
+            # One that says what no user may see is told by `logs.py`, from the log; the host goes on.
             with suppress(AssertionError), self._engine as engine:
                 while engine.process.poll() is None and not self._over.wait(0.1):
                     pass

@@ -12,6 +12,7 @@ when the engines did not catch up, when the two judges differ, or when a promise
 import argparse
 import json
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -51,8 +52,8 @@ PARTITIONS = 4
 LEAVE_SECONDS = 60.0
 NODE_START_SECONDS_MAX = 240.0
 """Longer than by itself: the machine is loaded to its limit."""
-FAULTS_PER_MINUTE, AT_ONCE = 60.0, 5
-FAULTS_PER_MINUTE_STORAGE, AT_ONCE_STORAGE = 90.0, 4
+RATE, RATE_STORAGE = (60.0, 5), (90.0, 4)
+"""Faults begun in a minute, and how many may go on at once."""
 RECORDS_PER_SECOND = 300
 
 
@@ -180,14 +181,8 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
     )
     for host in world.hosts[:2]:
         host.start()
-    many = asked.storage
-    nemesis = Nemesis(
-        world,
-        outcome.enabled,
-        seed,
-        per_minute=FAULTS_PER_MINUTE_STORAGE if many else FAULTS_PER_MINUTE,
-        at_once=AT_ONCE_STORAGE if many else AT_ONCE,
-    )
+    per_minute, at_once = RATE_STORAGE if asked.storage else RATE
+    nemesis = Nemesis(world, outcome.enabled, seed, per_minute=per_minute, at_once=at_once)
 
     with onlookers.looking(until_fault=asked.until_fault), main, state:
         say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
@@ -269,18 +264,19 @@ def told(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _replay(asked: argparse.Namespace, seed: int) -> str:
-    """The command that runs this seed again."""
-    more = " --everything" if asked.everything else " --storage" if asked.storage else ""
-    more += " --until-fault" if asked.until_fault else ""
-    more += f" --mutant {asked.mutant!r}" if asked.mutant else ""
-    more += f" --spare {' '.join(asked.spare)}" if asked.spare else ""
+def replay(asked: argparse.Namespace, seed: int) -> str:
+    """The command that runs this seed again, as a shell takes it."""
+    words = ["python", "tests/torture/run.py", "--seed", str(seed), "--minutes", f"{asked.minutes:g}"]
+    words += [f"--{flag}" for flag in ("everything", "storage") if getattr(asked, flag)]
+    words += ["--until-fault"] if asked.until_fault else []
+    words += ["--mutant", asked.mutant] if asked.mutant else []
+    words += ["--spare", *asked.spare] if asked.spare else []
     few = f"STREAMLAKE_TORTURE_ENTRIES={ENTRIES_PER_FOLDER} " if ENTRIES_PER_FOLDER != ENTRIES_USUAL else ""
-    return f"replay: {few}python tests/torture/run.py --seed {seed} --minutes {asked.minutes:g}{more}"
+    return f"replay: {few}{shlex.join(words)}"
 
 
-def main() -> int:
-    """The command."""
+def arguments() -> argparse.ArgumentParser:
+    """What the command takes."""
     parser = argparse.ArgumentParser(prog="make torture", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=5.0)
@@ -295,22 +291,26 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=None, help="leave lake, logs and Kafka's data in this folder")
     parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="break the engine's protocol")
     parser.add_argument("--until-fault", action="store_true", help="end with the first thing that can't be right")
-    asked = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    """The command."""
+    asked = arguments().parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing of a run outlives it
     seed = random.SystemRandom().randrange(1_000_000) if asked.seed is None else asked.seed
     with tempfile.TemporaryDirectory(prefix="streamlake-torture-") as temporary:
         folder = asked.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         say = lambda text: print(f"torture: {text}", file=sys.stderr, flush=True)  # noqa: E731
-        replay = _replay(asked, seed)
         try:
             outcome = torture(asked, seed, folder, say)
         except Exception as error:
-            error.add_note(f"this run could not be judged, so it failed\n{replay}")
+            error.add_note(f"this run could not be judged, so it failed\n{replay(asked, seed)}")
             raise
     print(told(outcome))
     if outcome.faults:
-        print(replay)
+        print(replay(asked, seed))
     return 1 if outcome.faults else 0
 
 
