@@ -2,6 +2,7 @@
 
 import base64
 import json
+import lzma
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,6 +97,22 @@ def newest_entry(ledger: Path) -> dict[str, Any] | None:
             return None if newest is None else dict(json.loads(newest.read_bytes()))
         except FileNotFoundError:
             continue
+
+
+def entries_of_folder(ledger: Path, folder: int) -> dict[int, dict[str, Any]]:
+    """The entries of one of a ledger's folders by number: what its segment holds, or its slots where it has none."""
+    segment = ledger / f"{folder:08d}.jsonl.xz"
+    while True:
+        try:
+            if segment.exists():
+                lines = lzma.decompress(segment.read_bytes()).splitlines()
+            else:
+                lines = [slot.read_bytes() for slot in (ledger / f"{folder:08d}").glob("*.json")]
+                if segment.exists():
+                    continue  # folded under our hands
+        except FileNotFoundError:
+            continue
+        return {entry["seq"]: entry for entry in map(json.loads, lines)}
 
 
 def tree_of(folder: Path) -> dict[str, bytes]:

@@ -6,8 +6,9 @@ The ledger's folders are small, too, so that old entries are folded all the time
 `STREAMLAKE_TORTURE_DISK` names a JSON file of probabilities, `{"EIO": 0.02, …}`: of a write without space (`ENOSPC`),
 a link that fails (`EIO`), an fsync that fails (`fsync`), a call that takes up to SLOW_SECONDS (`slow`), one before
 which the process is killed (`kill`), and of a change whose outcome is not answered, as object stores do it (`lost`).
-Each is noted in `<file>.log`, one line each; and in `<file>.journal`, where there is one, each link that is about to be
-made and each folder that was synced, from which `power.py` tells what a power cut may take.
+Each is noted in `<file>.log`, one line each; in `<file>.acknowledged` each ledger entry whose append came back, for
+`acknowledged.py`; and in `<file>.journal`, where there is one, each link that is about to be made and each folder that
+was synced, from which `power.py` tells what a power cut may take.
 """
 
 import errno
@@ -22,10 +23,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from streamlake.engine.entries import Entry
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends import local
-from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError
+from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError, Wait
+from streamlake.plugins.sinks.file.ledger import PartitionLedger
 from streamlake.plugins.validators.json import JsonValidator
 
 SLOW_SECONDS = 1.5
@@ -33,6 +36,7 @@ LATE_SECONDS = (0.1, 3.0)
 """Before the first retry, or long after all."""
 CONTROL = Path(os.environ["STREAMLAKE_TORTURE_DISK"])
 JOURNAL = CONTROL.with_suffix(".journal")
+ACKNOWLEDGED = CONTROL.with_suffix(".acknowledged")
 SPARED: set[str] = set()
 """What never happens to this process."""
 
@@ -117,19 +121,32 @@ def _failing(call: Callable[..., Any], kind: str, number: int) -> Callable[..., 
 def _link(source: Path, target: Path) -> None:
     """Noted before: whoever syncs the folder in between has at worst done so for a name that was not there yet."""
     if not getattr(_answers, "lost", False) and not target.exists():  # where it stands, this link will fail
-        _note(f"link {os.path.realpath(target.parent)}/{target.name}")
+        _note(JOURNAL, f"link {os.path.realpath(target.parent)}/{target.name}")
     os.link(source, target)
+    if _fails("kill", 5):  # before its folder is synced: whoever comes next must not take the name for durable
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _fsync(descriptor: int) -> None:
     os.fsync(descriptor)
-    _note(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink()}")
+    _note(JOURNAL, f"sync {Path(f'/proc/self/fd/{descriptor}').readlink()}")
 
 
-def _note(line: str) -> None:
-    """Add a line to the journal; not to one that isn't there."""
+def _acknowledged(append: Callable[[PartitionLedger, Entry, Wait], Entry]) -> Callable[..., Entry]:
+    """Written down before its writer goes on: whatever it does then stands on this entry."""
+
+    def acknowledged(ledger: PartitionLedger, entry: Entry, wait: Wait) -> Entry:
+        written = append(ledger, entry, wait)
+        _note(ACKNOWLEDGED, f"{entry.run} {entry.topic} {entry.partition} {entry.seq} {entry.writer}")
+        return written
+
+    return acknowledged
+
+
+def _note(file: Path, line: str) -> None:
+    """Add a line to a file; not to one that isn't there."""
     try:
-        descriptor = os.open(JOURNAL, os.O_WRONLY | os.O_APPEND)
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND)
     except FileNotFoundError:
         return
     os.write(descriptor, f"{line}\n".encode())
@@ -171,6 +188,7 @@ for name in ("put_if_absent", "publish"):
 local.LocalBackend.put_if_absent = _slowly(local.LocalBackend.put_if_absent, 5)  # type: ignore[method-assign]
 for name in ("create", "publish", "read", "open", "list", "delete", "sync"):
     setattr(local.LocalBackend, name, _slowly(getattr(local.LocalBackend, name)))
+PartitionLedger.append = _acknowledged(PartitionLedger.append)  # type: ignore[method-assign]
 _init = local.LocalStaging.__init__
 local.LocalStaging.__init__ = _open_faultily  # type: ignore[assignment,method-assign]  # `self` by another name
 setattr(local, "os", FaultyOs())  # noqa: B010 - the module holds it for itself alone

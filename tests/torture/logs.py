@@ -1,12 +1,10 @@
 """What the engines said, and could not have said if all were right: bugs, damage that nobody did, and false witness."""
 
-import json
-import lzma
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from support.account import entries_of_folder
 from support.engine import BUGS_SHOW_AS
 from torture.world import ENTRIES_PER_FOLDER
 
@@ -45,19 +43,6 @@ def _false(line: str, lake: Path, entries_per_folder: int) -> "Iterator[re.Match
     for said in FENCED.finditer(line):
         ledger = lake / "_ledger" / said["run"] / said["topic"] / f"{int(said['partition']):05d}"
         seq = int(said["seq"])
-        entry = _entry(ledger, seq // entries_per_folder, seq)
+        entry = entries_of_folder(ledger, seq // entries_per_folder).get(seq)
         if entry is not None and entry["writer"] == said["writer"]:
             yield said
-
-
-def _entry(ledger: Path, folder: int, seq: int) -> dict[str, Any] | None:
-    """Entry `seq` as plain JSON, from its folder's segment, or from its slot where there is none."""
-    for _ in range(2):
-        try:
-            if (segment := ledger / f"{folder:08d}.jsonl.xz").exists():
-                lines = lzma.decompress(segment.read_bytes()).splitlines()
-                return dict(next(entry for entry in map(json.loads, lines) if entry["seq"] == seq))
-            return dict(json.loads((ledger / f"{folder:08d}" / f"{seq:012d}.json").read_bytes()))
-        except FileNotFoundError:
-            continue  # folded between the two looks, or nowhere: a power cut took it
-    return None

@@ -32,6 +32,7 @@ PROMISES = (
     "doubled",
     "partial",
     "early",
+    "acknowledged",
     "unsent",
     "orphans",
     "bug",

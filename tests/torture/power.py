@@ -8,53 +8,87 @@ what is in danger may be lost, and the others of it have readers, who would lose
 import os
 import signal
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from torture.world import World
+from torture.world import ENTRIES_PER_FOLDER, World
 
-WAIT_SECONDS = 6.0
+WAIT_SECONDS: Mapping[str, float] = {"a name": 6.0, "a segment": 6.0, "what is relied on": 15.0}
+"""How long a cut waits for one of those to be in danger."""
+
+
+class Danger:
+    """Follows a journal, and knows the names of entries and segments whose folder was not synced since their link.
+
+    One that was synced once stays safe: a later link to it is by somebody who comes too late, and fails.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._journal, self._read = journal, 0
+        self._names: dict[str, set[str]] = {}
+        self._safe: set[str] = set()
+
+    def names(self) -> list[Path]:
+        """All that are in danger by now, whether or not their link was made in the end."""
+        with self._journal.open("rb") as journal:
+            journal.seek(self._read)
+            lines = journal.read()
+        self._read += len(lines)
+        for line in lines.decode().splitlines():
+            did, _, path = line.partition(" ")
+            if did == "sync":
+                self._safe.update(f"{path}/{name}" for name in self._names.pop(path, ()))
+            elif "/_ledger/" in path and path not in self._safe:
+                folder, _, name = path.rpartition("/")
+                self._names.setdefault(folder, set()).add(name)
+        return [Path(folder, name) for folder, found in self._names.items() for name in sorted(found)]
 
 
 def cut_power(world: World, luck: Random) -> bool:
     """Wait until a name is in danger, cut the power then or a little later, and let some of the names go."""
-    journal = journal_of(world.disk)
-    segments = luck.random() < 0.5  # these are rare
+    danger, wait_for = Danger(journal_of(world.disk)), luck.choice(list(WAIT_SECONDS))
     with world.proving:
-        until = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < until and not world.over.wait(0.02):
-            if any(name.suffix == ".xz" or not segments for name in in_danger(journal)):
+        until = time.monotonic() + WAIT_SECONDS[wait_for]
+        while not (seen := any(map(WORTH_A_CUT[wait_for], danger.names()))) and time.monotonic() < until:
+            if world.over.wait(0.01):
                 break
-        world.over.wait(luck.choice([0, 0.2, 1, 3]))
+        if not seen or wait_for != "what is relied on":
+            world.over.wait(luck.choice([0, 0.2, 1, 3]))
         with world.power:
             met = [host.lose_power() for host in world.hosts]
             for thief in list(world.thieves):
                 with suppress(ProcessLookupError):
                     os.killpg(thief.pid, signal.SIGKILL)
                 thief.wait()
-            lost = [name for name in in_danger(journal) if luck.random() < 0.7]
+            lost = [name for name in danger.names() if luck.random() < 0.7]
             for name in lost:
                 name.unlink(missing_ok=True)
-            journal.write_text("")
+            journal_of(world.disk).write_text("")
     return any(met) and bool(lost)
 
 
-def in_danger(journal: Path) -> list[Path]:
-    """The names of ledger entries and segments that were linked and whose folder was not synced since.
+def is_relied_on(name: Path) -> bool:
+    """Whether somebody has gone on as if this name, which is in danger, could not be lost.
 
-    One that was synced once stays safe: a later link to it is by somebody who comes too late, and fails.
+    An entry that has a successor, a segment whose slots are gone. Engines that are whole never do; whoever does is
+    shown by a cut at this moment, which chance alone would seldom find.
     """
-    names: dict[str, set[str]] = {}
-    safe: set[str] = set()
-    for line in journal.read_text().splitlines():
-        did, _, path = line.partition(" ")
-        if did == "sync":
-            safe.update(f"{path}/{name}" for name in names.pop(path, ()))
-        elif "/_ledger/" in path and path not in safe:
-            folder, _, name = path.rpartition("/")
-            names.setdefault(folder, set()).add(name)
-    return [Path(folder, name) for folder, found in names.items() for name in sorted(found)]
+    if not name.exists():
+        return False
+    if name.suffix == ".xz":
+        slots = name.with_name(name.name.partition(".")[0])
+        return not any(slots.glob("*.json"))
+    seq, ledger = int(name.stem), name.parents[1]
+    return (ledger / f"{(seq + 1) // ENTRIES_PER_FOLDER:08d}" / f"{seq + 1:012d}.json").exists()
+
+
+WORTH_A_CUT: Mapping[str, Callable[[Path], bool]] = {
+    "a name": lambda _: True,
+    "a segment": lambda name: name.suffix == ".xz",
+    "what is relied on": is_relied_on,
+}
 
 
 def journal_of(disk: Path) -> Path:

@@ -32,6 +32,7 @@ sys.path.insert(0, str(HERE.parent))  # as pytest does it: the torture is a prog
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
 from model.mutants import MUTANTS
 from support.engine import pipeline_yaml
+from torture.acknowledged import acknowledged_beside
 from torture.asking import CONVERGE_SECONDS, caught_up, lags, proof
 from torture.faults import FAULTS, KILLS, STORAGE, make_dead_topic
 from torture.hosts import Host
@@ -150,6 +151,7 @@ def _world(
     )
     disk = folder / "disk.json"
     disk.write_text("{}")
+    acknowledged_beside(disk).touch()
     env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(asked.mutant)}
     power = threading.Lock()
     hosts = [Host(f"host-{number}", pipeline, folder, env, power) for number in (1, 2, 3)]

@@ -1,10 +1,11 @@
-"""Who looks on while things break: a reader of the files, one of the dead letters, `prove`, and a look at the end."""
+"""Who looks on while things break: readers of files, dead letters and ledger, `prove`, and a look at the end."""
 
 import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
+from torture.acknowledged import Acknowledged, acknowledged_beside
 from torture.asking import orphans, proof
 from torture.letters import LettersWatcher
 from torture.logs import lies_in
@@ -27,13 +28,14 @@ class Onlookers:
         self._topics = (world.topic, f"{world.topic}.state")
         self._files = [Watcher(self._lake / "raw" / topic) for topic in self._topics]
         self._letters = LettersWatcher(world.servers, world.dead_topic, self._lake / "_ledger/live-1")
+        self._acknowledged = Acknowledged(acknowledged_beside(world.disk), self._lake)
         self._found: list[str] = []
 
     @property
     def faults(self) -> list[str]:
         """What cannot be right, whatever follows."""
         files = [fault for watcher in self._files for fault in watcher.faults]
-        return [*files, *self._letters.faults, *self._found]
+        return [*files, *self._letters.faults, *self._acknowledged.faults, *self._found]
 
     def seen(self) -> list[str]:
         """All that cannot be right, in the engines' logs, too."""
@@ -45,6 +47,7 @@ class Onlookers:
         with ExitStack() as stack:
             stack.enter_context(_beside(self._look_at_files, LOOK_SECONDS))
             stack.enter_context(_beside(lambda: self._letters.look(LOOK_SECONDS), LOOK_SECONDS))
+            stack.enter_context(_beside(self._acknowledged.look, LOOK_SECONDS))
             stack.enter_context(_beside(self._prove, PROVE_SECONDS_HURRIED if until_fault else PROVE_SECONDS))
             if until_fault:
                 stack.enter_context(_beside(self._end_early, LOOK_SECONDS))
@@ -54,6 +57,7 @@ class Onlookers:
         """When all have left: known files again, orphans, and, if nobody took the topic away, a copy of each letter."""
         for watcher in self._files:
             watcher.look(thoroughly=True)
+        self._acknowledged.look(thoroughly=True)
         self._found += orphans(self._lake)
         if all_letters:
             if not self._letters.look_to_the_end(LETTERS_END_SECONDS):
