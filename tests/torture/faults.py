@@ -22,8 +22,8 @@ from torture.world import World
 
 PARTITIONS_MAX = 16
 DELETED_SECONDS_MAX = 60.0
-STOPS_THIEVES = ("before_entry_link", "before_entry_link", "before_entry_link", "after_claim", "after_roll_forward")
-"""Most often between a look at the ledger and the claim, for then the owner goes on."""
+STOPS_THIEVES = (*["before_entry_link"] * 3, "after_claim", "after_roll_forward", *["after_collect"] * 3)
+"""Most often between a look at the ledger and the claim, for then the owner goes on; or before it folds."""
 STORAGE_ROUNDS = 5
 """How often one thief steals: to start one takes as long as a dozen commits."""
 
@@ -377,7 +377,7 @@ STORAGE = {
     "answers lost": 1.0,
     "partitions stolen": 3.0,
     "killed at the disk": 1.0,
-    "power cut": 0.5,
+    "power cut": 1.5,
 }
 """What befalls the storage and those who write to it, with weights for `--storage`."""
 

@@ -37,6 +37,8 @@ LATE_SECONDS = (0.1, 3.0)
 CONTROL = Path(os.environ["STREAMLAKE_TORTURE_DISK"])
 JOURNAL = CONTROL.with_suffix(".journal")
 ACKNOWLEDGED = CONTROL.with_suffix(".acknowledged")
+SEGMENTS_WAIT = 0.5
+"""How many of them wait between link and sync where the power may go, so that another who folds the same comes by."""
 SPARED: set[str] = set()
 """What never happens to this process."""
 
@@ -123,8 +125,12 @@ def _link(source: Path, target: Path) -> None:
     if not getattr(_answers, "lost", False) and not target.exists():  # where it stands, this link will fail
         _note(JOURNAL, f"link {os.path.realpath(target.parent)}/{target.name}")
     os.link(source, target)
-    if _fails("kill", 5):  # before its folder is synced: whoever comes next must not take the name for durable
+    # Before its folder is synced: whoever comes next must not take the name for durable. Segments are made seldom.
+    is_segment = target.suffix == ".xz"
+    if _fails("kill", 30 if is_segment else 5):
         os.kill(os.getpid(), signal.SIGKILL)
+    if is_segment and JOURNAL.exists() and random.SystemRandom().random() < SEGMENTS_WAIT:
+        threading.Event().wait(random.uniform(0, SLOW_SECONDS))
 
 
 def _fsync(descriptor: int) -> None:

@@ -65,14 +65,19 @@ class Host:
         return engine is not None
 
     def lose_power(self) -> bool:
-        """SIGKILL all of it, and wait until it is gone; whether there was somebody.
+        """SIGKILL all of it at once; whether there was somebody.
 
         Also what a supervisor has left behind that was killed just now.
         """
         engine, alive = self._engine, self._alive() is not None
         if engine is not None:
-            engine.kill_everything()
+            engine.signal_everything(signal.SIGKILL)
         return alive
+
+    def wait_until_dark(self) -> None:
+        """Wait until all is gone that lost its power."""
+        if self._engine is not None:
+            self._engine.kill_everything()
 
     def some_worker(self, luck: random.Random) -> psutil.Process | None:
         """One of its workers."""

@@ -24,6 +24,9 @@ ENTRIES_PER_FOLDER = 1
 COSTLY = ("power cut", "host frozen")
 """After these the group gives a host's partitions to nobody for some seconds: only every second run has them."""
 
+BESIDE_POWER = ("host frozen", "worker", "answers lost", "disk failing")
+"""What runs with power cuts are spared, so that much happens between two of them."""
+
 PROMISES = (
     "oracle",
     "prove",
@@ -43,11 +46,6 @@ PROMISES = (
 """How the sentences begin that say that the promise is broken; anything else is a run that went wrong by itself."""
 
 RUN = Path(__file__).with_name("run.py")
-EXCUSED = {
-    "the head is acted on before it is durable": "seldom met here; tests/model and tests/power cut it at any call",
-    "slots go before the segment is durable": "seldom met here: it takes two who fold the same folder; see tests/model",
-}
-"""What needs a power cut between two certain calls; here the power goes once or twice in a run."""
 
 
 def _tortured(mutant: str | None, minutes: int, seed: int) -> tuple[str, float]:
@@ -68,7 +66,7 @@ def _run(mutant: str | None, seed: int) -> str:
     """What was seen in one run of a minute."""
     command = [sys.executable, str(RUN), "--storage", "--until-fault"]
     command += ["--minutes", "1", "--seed", str(seed), *(["--mutant", mutant] if mutant else [])]
-    command += ["--spare", *COSTLY] if seed % 2 else []
+    command += ["--spare", *(COSTLY if seed % 2 else BESIDE_POWER)]
     env = {**os.environ, "STREAMLAKE_TORTURE_ENTRIES": str(ENTRIES_PER_FOLDER)}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     seen = next((line for line in done.stdout.splitlines() if line.startswith(PROMISES)), "")
@@ -81,7 +79,7 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=2, help="the first one; by default three of five have power cuts")
     parser.add_argument("--only", nargs="*", default=[], metavar="WORD", help="mutants with these words in their name")
     asked = parser.parse_args()
     control, seconds = _tortured(None, asked.minutes, asked.seed)
@@ -89,19 +87,15 @@ def main() -> int:
         print(f"whole engines, tortured alike: {control}\nso nothing is shown by mutants")
         return 1
     print(f"whole engines, tortured alike: {seconds:.0f} s: nothing to see", flush=True)
-    alive, excused = [], 0
+    alive = []
     for mutant in MUTANTS:
         if asked.only and not any(word in mutant.name for word in asked.only):
-            continue
-        if mutant.name in EXCUSED:
-            print(f"{mutant.name}: not tried: {EXCUSED[mutant.name]}", flush=True)
-            excused += 1
             continue
         seen, seconds = _tortured(mutant.name, asked.minutes, asked.seed)
         if not seen.startswith(PROMISES):
             alive.append(mutant.name)
         print(f"{mutant.name}: {seconds:.0f} s: {seen[:200] or 'NOT CAUGHT'}", flush=True)
-    print(f"not caught: {', '.join(alive)}" if alive else f"every mutant was caught but {excused} that were not tried")
+    print(f"not caught: {', '.join(alive)}" if alive else "every mutant was caught")
     return 1 if alive else 0
 
 

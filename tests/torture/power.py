@@ -15,8 +15,8 @@ from random import Random
 
 from torture.world import ENTRIES_PER_FOLDER, World
 
-WAIT_SECONDS: Mapping[str, float] = {"a name": 6.0, "a segment": 6.0, "what is relied on": 15.0}
-"""How long a cut waits for one of those to be in danger."""
+WAIT_SECONDS: Mapping[str, float] = {"a name": 6.0, "a segment": 6.0, "what is relied on": 20.0}
+"""How long a cut waits for one of those to be in danger; two of three for the last."""
 
 
 class Danger:
@@ -48,19 +48,23 @@ class Danger:
 
 def cut_power(world: World, luck: Random) -> bool:
     """Wait until a name is in danger, cut the power then or a little later, and let some of the names go."""
-    danger, wait_for = Danger(journal_of(world.disk)), luck.choice(list(WAIT_SECONDS))
+    danger, wait_for = Danger(journal_of(world.disk)), luck.choices(list(WAIT_SECONDS), [1, 1, 4])[0]
     with world.proving:
         until = time.monotonic() + WAIT_SECONDS[wait_for]
         while not (seen := any(map(WORTH_A_CUT[wait_for], danger.names()))) and time.monotonic() < until:
-            if world.over.wait(0.01):
+            if world.over.wait(0.002):
                 break
         if not seen or wait_for != "what is relied on":
             world.over.wait(luck.choice([0, 0.2, 1, 3]))
         with world.power:
-            met = [host.lose_power() for host in world.hosts]
-            for thief in list(world.thieves):
+            met = [host.lose_power() for host in world.hosts]  # all before the first wait: no time for another sync
+            thieves = list(world.thieves)
+            for thief in thieves:
                 with suppress(ProcessLookupError):
                     os.killpg(thief.pid, signal.SIGKILL)
+            for host in world.hosts:
+                host.wait_until_dark()
+            for thief in thieves:
                 thief.wait()
             lost = [name for name in danger.names() if luck.random() < 0.7]
             for name in lost:

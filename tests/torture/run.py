@@ -55,6 +55,8 @@ NODE_START_SECONDS_MAX = 240.0
 """Longer than by itself: the machine is loaded to its limit."""
 RATE, RATE_STORAGE = (60.0, 5), (90.0, 4)
 """Faults begun in a minute, and how many may go on at once."""
+SESSION_MS, SESSION_MS_STORAGE = (6000, 1000), (2500, 500)
+"""How long the group waits for a host that is gone, and how often each says that it is there."""
 RECORDS_PER_SECOND = 300
 
 
@@ -83,9 +85,13 @@ def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[s
         behind, before = ports[:NODES], ports[NODES:]
         wires = stack.enter_context(Wires(list(zip(before, behind, strict=True))))
         say(f"starting {NODES} Kafka nodes")
+        session_ms, heartbeat_ms = SESSION_MS_STORAGE if asked.storage else SESSION_MS
         properties = {
-            "group.consumer.session.timeout.ms": "6000",
-            "group.consumer.heartbeat.interval.ms": "1000",
+            "group.min.session.timeout.ms": str(session_ms),
+            "group.consumer.min.session.timeout.ms": str(session_ms),
+            "group.consumer.session.timeout.ms": str(session_ms),
+            "group.consumer.min.heartbeat.interval.ms": str(heartbeat_ms),
+            "group.consumer.heartbeat.interval.ms": str(heartbeat_ms),
             "fetch.max.bytes": str(TO_THE_END["fetch.max.bytes"]),
         }
         proxied = list(zip(behind, before, strict=True))
@@ -132,7 +138,8 @@ def _world(
     # What is tortured is the engine: it shall not be judged for aborted records that Kafka itself delivers.
     engine_properties: dict[str, Any] = {"fetch.wait.max.ms": 50, **TO_THE_END}
     if protocol == "classic":
-        engine_properties |= {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}
+        session_ms, heartbeat_ms = SESSION_MS_STORAGE if asked.storage else SESSION_MS
+        engine_properties |= {"session.timeout.ms": session_ms, "heartbeat.interval.ms": heartbeat_ms}
     pipeline = pipeline_yaml(
         folder,
         ",".join(f"127.0.0.1:{port}" for port in ports),

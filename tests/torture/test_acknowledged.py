@@ -19,7 +19,9 @@ def told(tmp_path: Path) -> Path:
     landed(claimed(tmp_path), batch([b"1"]))
     entries = [json.loads(slot(tmp_path, seq).read_bytes()) for seq in (0, 1)]
     file = tmp_path / "disk.acknowledged"
-    file.write_text("".join(f"live-1 orders {ORDERS.partition} {entry['seq']} {entry['writer']}\n" for entry in entries))
+    file.write_text(
+        "".join(f"live-1 orders {ORDERS.partition} {entry['seq']} {entry['writer']}\n" for entry in entries)
+    )
     return file
 
 
