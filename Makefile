@@ -42,7 +42,7 @@ bench: $(INSTALLED)  ## measure throughput, CPU, memory and start-up on this mac
 torture: $(INSTALLED)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
 	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-mutants: $(INSTALLED)  ## torture each mutant of the protocol until it is caught, MINUTES (5) at most; an hour or two
+mutants: $(INSTALLED)  ## torture each mutant of the protocol until it is caught, MINUTES (5) at most; an hour
 	@$(PYTHON) tests/torture/mutants.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
 hostile: $(INSTALLED)  ## land RECORDS (1,000,000) mutated orders in every way there is, and compare all answers
