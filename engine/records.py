@@ -7,7 +7,7 @@ range is half-open. Everything here is a small frozen type; standard library onl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 Header = tuple[str, bytes | None]
 
@@ -92,6 +92,26 @@ def joined_ranges(ranges: Iterable[OffsetRange]) -> tuple[OffsetRange, ...]:
     return tuple(joined)
 
 
+T = TypeVar("T")
+
+FEW = 50
+"""One item in so many is dropped from a list by deleting it; more by going through the list once."""
+
+
+def _dropped(items: Sequence[T], descending: Iterable[int]) -> list[T]:
+    left = list(items)
+    for index in descending:
+        del left[index]
+    return left
+
+
+def _filtered(items: Sequence[T], out: Iterable[int]) -> list[T]:
+    keep = bytearray(b"\x01") * len(items)
+    for index in out:
+        keep[index] = 0
+    return list(compress(items, keep))
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Consecutive messages of one partition, column by column; all columns have one entry per message.
@@ -146,19 +166,18 @@ class Batch:
 
     def without(self, indices: Iterable[int]) -> "Batch":
         """All but the messages at `indices`, as a batch over the same range."""
-        keep = bytearray(b"\x01") * len(self)
-        for index in indices:
-            keep[index] = 0
+        out = sorted(set(indices), reverse=True)
+        without = _dropped if len(out) * FEW <= len(self) else _filtered
         return Batch(
             self.source,
             self.range,
             self.leader_epoch,
-            list(compress(self.offsets, keep)),
-            list(compress(self.timestamps_ms, keep)),
-            list(compress(self.timestamp_types, keep)),
-            list(compress(self.keys, keep)),
-            list(compress(self.values, keep)),
-            list(compress(self.headers, keep)),
+            without(self.offsets, out),
+            without(self.timestamps_ms, out),
+            without(self.timestamp_types, out),
+            without(self.keys, out),
+            without(self.values, out),
+            without(self.headers, out),
         )
 
     def _part(self, part: slice, covered: OffsetRange, leader_epoch: int | None) -> "Batch":

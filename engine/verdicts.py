@@ -42,7 +42,10 @@ def _sound(refusal: object) -> Refusal:
     said: tuple[object, object] = (refusal.message, refusal.field)
     if not isinstance(said[0], str) or not isinstance(said[1], str | None):
         raise _unsound(f"the message and the field of a refusal are text: {refusal!r:.200}")
-    return replace(refusal, message=_encodable(refusal.message), field=refusal.field and _encodable(refusal.field))
+    message, field = _encodable(refusal.message), refusal.field and _encodable(refusal.field)
+    if message == refusal.message and field == refusal.field:
+        return refusal
+    return replace(refusal, message=message, field=field)
 
 
 def _check_indices(what: str, indices: Sequence[int], rows: int) -> None:
@@ -56,7 +59,7 @@ def _check_indices(what: str, indices: Sequence[int], rows: int) -> None:
 
 
 def _encodable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _unsound(why: str) -> ValidatorError:

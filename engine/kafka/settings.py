@@ -23,6 +23,8 @@ _READING = {
     "check.crcs": True,
     "allow.auto.create.topics": False,
     "queued.max.messages.kbytes": 8_192,  # per worker process; librdkafka's 64 MiB times 64 workers is 4 GiB
+    # A full queue is filled again after this long; after librdkafka's second it would be empty nearly all the time.
+    "fetch.queue.backoff.ms": 50,
 }
 FETCH_BYTES_FAR = 50 * 2**20
 _FETCH_SIZES = ("fetch.message.max.bytes", "fetch.max.bytes")

@@ -1,5 +1,6 @@
 """What a typed column can be: a scalar, a JSON text, a struct, a list or a map, each with its Arrow type."""
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -71,7 +72,7 @@ STRING = Scalar(pa.string(), frozenset({str}))
 INTEGER = Scalar(pa.int64(), frozenset({int}))
 NUMBER = Scalar(pa.float64(), frozenset({float, int}))
 BOOLEAN = Scalar(pa.bool_(), frozenset({bool}))
-DATE = Scalar(pa.date32(), frozenset({str}), text=True)
+DATE = Scalar(pa.date32(), frozenset({str, dt.date}), text=True)
 UTC_TIME = Scalar(pa.timestamp("us", "UTC"), frozenset({str}), text=True)
 NAIVE_TIME = Scalar(pa.timestamp("us"), frozenset({str}), text=True)
 JSON_TEXT = JsonText(pa.string())

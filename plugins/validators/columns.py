@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, cast
 
+import msgspec
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamlake.engine.records import Refusal
-from streamlake.plugins.validators.column_types import Column, ListOf, MapOf, Scalar, Struct
+from streamlake.plugins.validators.column_types import Column, ListOf, MapOf, Node, Scalar, Struct
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 Path = tuple[str | int, ...]
@@ -46,12 +47,23 @@ class TableBuilder:
             refusals = [_refusal(index, misfit) for index, misfit in zip(indices, misfits, strict=True) if misfit]
             kept = [document for document, misfit in zip(documents, misfits, strict=True) if not misfit]
             record = _array(self._record, kept)
-        self._batches.append(pa.RecordBatch.from_arrays(record.flatten(), schema=self._schema))
+        self._append(record)
         return refusals
+
+    def add_records(self, records: Values) -> bool:
+        """Append what a `SchemaDecoder` made; False, and nothing is appended, when a column can't hold one exactly."""
+        try:
+            self._append(_array(self._record, records))
+        except _UNFIT:
+            return False
+        return True
 
     def table(self) -> pa.Table:
         """All rows so far, in the order they came."""
         return pa.Table.from_batches(self._batches, schema=self._schema)
+
+    def _append(self, record: Any) -> None:
+        self._batches.append(pa.RecordBatch.from_arrays(record.flatten(), schema=self._schema))
 
 
 class _UnfitError(Exception):
@@ -67,16 +79,23 @@ def _array(column: Column, values: Values) -> Array:
     nulls = type(None) in kinds
     kinds.discard(type(None))
     # Arrow alone would make 1 of 1.5 in an int64 column, and 1.0 of true in a float64 one.
-    if not kinds <= (column.node.reads or kinds) or (nulls and not column.nullable):
+    if not kinds <= (column.node.reads or kinds) and not _are_records(column.node, kinds):
+        raise _UnfitError
+    if nulls and not column.nullable:
         raise _UnfitError
     if isinstance(column.node, Scalar):
-        return _scalars(column.node, values)
+        return _scalars(column.node, values, kinds)
     present = _nested(column, [value for value in values if value is not None] if nulls else values)
     return _spread(present, values) if nulls else present
 
 
-def _scalars(node: Scalar, values: Values) -> Array:
-    if node.text:
+def _are_records(node: Node, kinds: set[type]) -> bool:
+    """Whether objects came from a `SchemaDecoder`, all of one kind, for a column of objects with declared fields."""
+    return isinstance(node, Struct) and len(kinds) == 1 and issubclass(next(iter(kinds)), msgspec.Struct)
+
+
+def _scalars(node: Scalar, values: Values, kinds: set[type]) -> Array:
+    if node.text and str in kinds:
         return _parsed(node.arrow, pa.array(values, pa.string()))
     try:
         return cast("Array", pa.array(values, node.arrow))
@@ -113,7 +132,8 @@ def _nested(column: Column, values: Values) -> Array:
     """Objects, arrays and JSON texts; none of the values is None."""
     match column.node:
         case Struct(_, fields):
-            children = [_array(field, _field_values(field, values)) for field in fields]
+            fields_of = _fields_of_records if values and isinstance(values[0], msgspec.Struct) else _field_values
+            children = [_array(field, fields_of(field, values)) for field in fields]
             return pa.StructArray.from_arrays(children, fields=[field.field for field in fields])
         case ListOf(arrow, item):
             return _lists(_offsets(values), _array(item, list(chain.from_iterable(values))), type=arrow)
@@ -136,6 +156,13 @@ def _field_values(field: Column, values: Values) -> Sequence[object]:
     if field.nullable:
         return [value.get(field.name) for value in values]
     return list(map(itemgetter(field.name), values))
+
+
+def _fields_of_records(field: Column, values: Values) -> Sequence[object]:
+    """Raises KeyError where the records have no such field; see `_are_records`: all are of one kind."""
+    kind = type(values[0])
+    attribute = dict(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))[field.name]
+    return list(map(attrgetter(attribute), values))
 
 
 def _offsets(values: Values) -> Array:

@@ -1,7 +1,6 @@
 """The validator `jsonschema`: the payload fits a JSON Schema (draft 2020-12, formats asserted)."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self
@@ -15,16 +14,20 @@ from streamlake.engine.records import Batch, PayloadKind, Refusal, Verdict
 from streamlake.plugins.validators.arrow_types import columns_of
 from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder
-from streamlake.plugins.validators.decode import Admitted, Gate, verdict_of
+from streamlake.plugins.validators.decode import Admitted, Gate, pieces_of, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.formats import with_strict_formats
 from streamlake.plugins.validators.options import GateOptions, read_options
-from streamlake.plugins.validators.schema_decoder import decoder_of
+from streamlake.plugins.validators.schema_decoder import SchemaDecoder, decoder_of
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 JsonObject = dict[str, Any]
+
+_TYPED_ROWS = 1000
+_MISFITS_MAX = 2
+"""Pieces. A schema whose columns never hold what its decoder makes would have everything decoded twice."""
 
 
 class JsonSchemaOptions(GateOptions):
@@ -48,7 +51,7 @@ class JsonSchemaValidator:
         self._gate = gate
         self._validator = _compiled(schema, origin, ignore_unknown_formats=ignore_unknown_formats)
         self._columns: tuple[Column, ...] | None = columns_of(schema, origin) if columns else None
-        self._decoder = None if columns else decoder_of(schema, gate.depth_max, gate.top_level)
+        self._decoder = decoder_of(schema, gate.depth_max, gate.top_level)
         decides = {
             "gate": repr(gate),
             "schema": schema,
@@ -56,7 +59,7 @@ class JsonSchemaValidator:
             "columns": columns,
         }
         self.fingerprint = fingerprint_of(
-            "jsonschema", decides, ["orjson", "jsonschema_rs", *(["pyarrow"] if columns else ["msgspec"])]
+            "jsonschema", decides, ["orjson", "jsonschema_rs", "msgspec", *(["pyarrow"] if columns else [])]
         )
 
     @classmethod
@@ -78,13 +81,12 @@ class JsonSchemaValidator:
         """Refuse what is not JSON and what the schema does not allow, each with its first broken rule."""
         refused: dict[int, Refusal] = {}
         if self._columns is not None:
-            return self._typed(self._gate.admit(batch.values, refused), refused, TableBuilder(self._columns))
+            return self._typed(batch.values, refused, TableBuilder(self._columns))
         if self._decoder is not None and self._decoder.closed:
             # What a closed decoder takes, nothing else has to look at.
             doubtful = self._decoder.doubtful(batch.values)
-            pieces = self._gate.admit([batch.values[index] for index in doubtful], refused)
-            self._ask(pieces, refused)
-            return verdict_of({doubtful[at]: replace(refusal, index=doubtful[at]) for at, refusal in refused.items()})
+            self._ask(self._gate.admit([batch.values[index] for index in doubtful], refused, doubtful), refused)
+            return verdict_of(refused)
         self._ask(self._gate.admit(batch.values, refused), refused)
         return verdict_of(refused)
 
@@ -103,7 +105,44 @@ class JsonSchemaValidator:
             return piece
         return piece.take(self._decoder.doubtful(piece.values))
 
-    def _typed(self, pieces: Iterator[Admitted], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
+    def _typed(self, values: Sequence[bytes | None], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
+        """Columns of what the decoder takes, of a few hundred records at a time: while they are in the cache."""
+        decoder, misfits = self._decoder, 0
+        for first, piece in pieces_of(values, _TYPED_ROWS):
+            indices = range(first, first + len(piece))
+            if decoder is None or misfits == _MISFITS_MAX:
+                self._exactly(self._gate.admit(piece, refused, indices), refused, builder)
+            elif not self._quickly(decoder, indices, piece, refused, builder):
+                misfits += 1
+                self._exactly(self._gate.admit(piece, refused, indices), refused, builder)
+        return verdict_of(refused, builder.table())
+
+    def _quickly(
+        self,
+        decoder: SchemaDecoder,
+        indices: Sequence[int],
+        piece: Sequence[bytes | None],
+        refused: dict[int, Refusal],
+        builder: TableBuilder,
+    ) -> bool:
+        """Decide the piece by the decoder, and what is doubtful exactly.
+
+        False, and no row is made, where a doubtful one is accepted after all, or a column can't hold a value.
+        """
+        if not decoder.closed and not self._harmless(piece):
+            return False
+        records, positions = decoder.records(piece)
+        doubtful = [indices[at] for at in positions]
+        self._ask(self._gate.admit([piece[at] for at in positions], refused, doubtful), refused)
+        return all(index in refused for index in doubtful) and builder.add_records(records)
+
+    def _harmless(self, piece: Sequence[bytes | None]) -> bool:
+        """Whether all of the piece passes the gate, and a decoder that passes over values may see it."""
+        refused: dict[int, Refusal] = {}
+        return all(self._gate.readable(admitted) for admitted in self._gate.admit(piece, refused)) and not refused
+
+    def _exactly(self, pieces: Iterable[Admitted], refused: dict[int, Refusal], builder: TableBuilder) -> None:
+        """Columns of what the gate and the schema allow, document by document."""
         for piece in pieces:
             parsed = self._gate.parse(piece)
             decoded = [index not in refused for index in piece.indices]
@@ -113,7 +152,6 @@ class JsonSchemaValidator:
                 refused[index] = self._refusal(index, document)
             unfit = builder.add(list(compress(indices, allowed)), list(compress(documents, allowed)))
             refused.update((refusal.index, refusal) for refusal in unfit)
-        return verdict_of(refused, builder.table())
 
     def _refusal(self, index: int, document: object) -> Refusal:
         """The first rule that the document breaks: field, rule and value."""

@@ -1,8 +1,9 @@
 """The validator `pydantic`: the payload fits a pydantic model of the user's, given by its import path."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import compress
+from itertools import compress, repeat
+from operator import is_not
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,8 +35,10 @@ class PydanticOptions(GateOptions):
 class PydanticValidator:
     """Accepts what the gate lets through and the model takes.
 
-    The model reads orjson's normal form of each payload, not the payload itself: so it sees one value for a
-    duplicate key, and never a NaN or an infinity, which pydantic's own parser would let pass.
+    What decides is the model's answer to orjson's normal form of a payload: so it sees one value for a duplicate key,
+    and never a NaN or an infinity, which pydantic's own parser would let pass. Where no payload of a piece can hold one
+    of these, the model reads the payloads as they are first, and only what it refuses then is decided by the normal
+    form: of a duplicate key, pydantic's parser takes the last value, too (held by a property test).
     """
 
     payload: PayloadKind = "json"
@@ -81,12 +84,13 @@ class PydanticValidator:
         if self._columns is not None:
             return self._typed(pieces, refused, TableBuilder(self._columns))
         for piece in pieces:
-            self._models(piece)
+            # Each model is let go at once: memory that is used again at once costs half.
+            self._read(piece, lambda models: map(is_not, models, repeat(None)))
         return verdict_of(refused)
 
     def _typed(self, pieces: Iterator[Admitted], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
         for piece in pieces:
-            models = self._models(piece)
+            models = self._read(piece, iter)
             taken = [index not in refused for index in piece.indices]
             indices = list(compress(piece.indices, taken))
             # The columns are what the model serialises to, so a Python validator's change is in them.
@@ -97,23 +101,32 @@ class PydanticValidator:
             refused.update((refusal.index, refusal) for refusal in unfit)
         return verdict_of(refused, builder.table())
 
-    def _models(self, admitted: Admitted) -> list[Any]:
-        """The model of each payload; None for what is refused."""
+    def _read(self, admitted: Admitted, kept: Callable[[Iterator[Any]], Iterator[Any]]) -> list[Any]:
+        """What `kept` makes of each payload's model; None for what is refused."""
 
-        def failed(position: int, error: ValueError) -> None:
-            if isinstance(error, orjson.JSONDecodeError):
-                self._gate.refuse(admitted, position, error)
-                return
-            assert isinstance(error, pydantic.ValidationError)
-            index = admitted.indices[position]
-            admitted.refused[index] = _refusal(index, admitted.values[position], error)
+        def again(position: int, _: ValueError) -> Any:
+            return next(kept(iter([self._decided(admitted, position)])))
 
-        normal = map(orjson.dumps, map(orjson.loads, admitted.values))
-        models: Iterator[Any] = map(self._call, normal)
-        return drain(models, failed, _REFUSING)
+        if not self._gate.readable(admitted) or _may_be_no_number(admitted.values):
+            return list(kept(self._decided(admitted, position) for position in range(len(admitted.values))))
+        return drain(kept(map(self._call, admitted.values)), again, pydantic.ValidationError)
+
+    def _decided(self, admitted: Admitted, position: int) -> Any:
+        """The model of the payload at `position`; None, and it is refused, where there is none."""
+        index, payload = admitted.indices[position], admitted.values[position]
+        try:
+            return self._call(orjson.dumps(orjson.loads(payload)))
+        except orjson.JSONDecodeError as error:
+            self._gate.refuse(admitted, position, error)
+        except pydantic.ValidationError as error:
+            admitted.refused[index] = _refusal(index, payload, error)
+        return None
 
 
-_REFUSING: tuple[type[ValueError], ...] = (orjson.JSONDecodeError, pydantic.ValidationError)
+def _may_be_no_number(payloads: Sequence[bytes]) -> bool:
+    """Whether any of the payloads could hold one of the words that pydantic's parser takes for numbers."""
+    joined = b"\0".join(payloads)
+    return b"NaN" in joined or b"Infinity" in joined
 
 
 def _refusal(index: int, payload: bytes, error: pydantic.ValidationError) -> Refusal:

@@ -17,9 +17,10 @@ _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 # An integer token of 19 digits or more: not a part of a fraction, an exponent or a number that has either.
 _LONG_INTEGER = re.compile(rb"(?<![0-9.eE+-])-?[0-9]{19,}(?![0-9.eE])")
-# A number past the largest double, 1.8e308, has an exponent of three digits, or 210 digits before one of two.
-HUGE_EXPONENTS = (b"e000", b"E000", b"e+000", b"E+000")  # once every digit is written as 0
-_HUGE_NUMBER = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{200}")
+# A number past the largest double, 1.8e308, has an exponent of three digits, or 210 digits before one of two. Looked
+# for once every digit is written as 0: many times quicker than a regular expression.
+_HUGE_NUMBERS = (b"e000", b"E000", b"e+000", b"E+000", b"0" * 200)
+_AS_ZERO_AND_E = DIGITS_AS_ZERO.replace(b"E", b"e").replace(b"+", b"0")
 
 
 def outside_strings(payload: bytes) -> bytes:
@@ -50,6 +51,8 @@ def deeper_than(outside: bytes, depth_max: int) -> bool:
 
 def has_long_integer(outside: bytes) -> bool:
     """Whether an integer lies outside `[-2^63, 2^64)`: orjson makes a float of such a one, without a word."""
+    if b"0" * 19 not in outside.translate(DIGITS_AS_ZERO):
+        return False
     return any(not _is_64_bit(match) for match in _LONG_INTEGER.findall(outside))
 
 
@@ -74,7 +77,11 @@ def rounded_integer(document: object, columns: object) -> tuple[str | None, int]
 
 def may_overflow(payload: bytes) -> bool:
     """Whether a number could be larger than any double; cheap, and never wrong when it says no."""
-    return _HUGE_NUMBER.search(payload) is not None
+    roughly = payload.translate(_AS_ZERO_AND_E)
+    if b"e000" not in roughly and b"0" * 200 not in roughly:
+        return False
+    digits = payload.translate(DIGITS_AS_ZERO)
+    return any(huge in digits for huge in _HUGE_NUMBERS)
 
 
 def number_out_of_range(payload: bytes) -> tuple[str | None, str] | None:

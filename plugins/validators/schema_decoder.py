@@ -82,12 +82,23 @@ class SchemaDecoder:
         self._decode: Callable[[Any], object] = msgspec.json.Decoder(cast("type[object]", kind)).decode
 
     def doubtful(self, payloads: Sequence[bytes | None]) -> list[int]:
-        """The indices of those that it does not take, ascending. About 1.2 CPU µs for a nested record of 240 bytes."""
+        """The indices of those that it does not take, ascending."""
+        return self._decode_into(deque[object](maxlen=0), payloads)  # what was decoded is let go at once
+
+    def records(self, payloads: Sequence[bytes | None]) -> tuple[list[object], list[int]]:
+        """What it makes of those that it takes, in their order, and the indices of the others, ascending.
+
+        An object with declared fields is a msgspec.Struct; what is missing in it is None.
+        """
+        taken: list[object] = []
+        return taken, self._decode_into(taken, payloads)
+
+    def _decode_into(self, taken: list[object] | deque[object], payloads: Sequence[bytes | None]) -> list[int]:
         left, found = iter(payloads), list[int]()
         decoded = map(self._decode, left)
         while True:
             try:
-                deque(decoded, maxlen=0)  # what was decoded is let go at once
+                taken.extend(decoded)
             except (ValueError, TypeError, RecursionError):  # msgspec's own are ValueErrors; None is a TypeError
                 # A map that raised goes on with its next item.
                 at = len(payloads) - length_hint(left) - 1

@@ -1,9 +1,11 @@
 """The columns of a batch as Arrow arrays, built list by list and never row by row."""
 
+import struct
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import accumulate, chain, compress, count, islice, repeat
 from operator import is_not, itemgetter, sub
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pyarrow as pa
 
@@ -24,6 +26,29 @@ def binary(items: Sequence[bytes | None]) -> pa.BinaryArray:
     return pa.array(items, pa.binary())
 
 
+def payloads(items: Sequence[bytes | None]) -> pa.BinaryArray:
+    """The same as `binary`, at half the cost where items are larger than a key and none is None."""
+    try:
+        ends = accumulate(map(len, cast("Sequence[bytes]", items)))
+        begins = struct.pack(f"={len(items) + 1}i", 0, *ends)
+        joined = b"".join(cast("Sequence[bytes]", items))
+    except (TypeError, struct.error):  # there is None among them; more than 2 GiB
+        return binary(items)
+    buffers = [None, pa.py_buffer(begins), pa.py_buffer(joined)]
+    return cast("pa.BinaryArray", pa.Array.from_buffers(pa.binary(), len(items), buffers))
+
+
+def constant(value: int | str | None, kind: pa.DataType, rows: int) -> Column:
+    """The same value `rows` times. Parts of one array: to make one costs as much as a column that is read."""
+    return _constant(value, kind, 1 << max(rows - 1, 1).bit_length()).slice(0, rows)
+
+
+@lru_cache(maxsize=64)
+def _constant(value: int | str | None, kind: pa.DataType, rows: int) -> Column:
+    scalar: Any = pa.scalar(value, kind)
+    return cast("Column", pa.repeat(scalar, rows))
+
+
 def integers(items: Sequence[int]) -> pa.Int64Array:
     """Offsets or milliseconds."""
     return pa.array(items, pa.int64())
@@ -39,6 +64,8 @@ def timestamps(milliseconds: Sequence[int], types: Sequence[int]) -> Column:
 
 def headers(items: Sequence[Sequence[Header] | None]) -> Column:
     """Name and value of each header in order; null for a record without any."""
+    if items.count(None) == len(items):
+        return constant(None, HEADERS, len(items))
     return for_each_distinct(items, _headers)
 
 
@@ -55,8 +82,6 @@ def for_each_distinct(
 
 
 def _headers(items: Sequence[Sequence[Header] | None]) -> Column:
-    if not any(items):
-        return pa.nulls(len(items), HEADERS)
     flat, offsets = flat_headers(items)
     pairs = pa.StructArray.from_arrays(
         [pa.array(list(map(_name_of, flat)), pa.string()), binary(list(map(_value_of, flat)))], fields=list(HEADER)

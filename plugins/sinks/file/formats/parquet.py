@@ -207,7 +207,7 @@ def _typed(rows: Rows) -> dict[str, Any]:
 
 def _position(batch: Batch) -> dict[str, Column]:
     return {
-        "_partition": pa.repeat(pa.scalar(batch.source.partition, pa.int32()), len(batch)),
+        "_partition": arrays.constant(batch.source.partition, pa.int32(), len(batch)),
         "_offset": arrays.integers(batch.offsets),
         "_timestamp": arrays.timestamps(batch.timestamps_ms, batch.timestamp_types).cast(TIMESTAMP),
     }
@@ -215,13 +215,13 @@ def _position(batch: Batch) -> dict[str, Column]:
 
 def _payload(batch: Batch, payload: PayloadKind) -> Column:
     """The values; text where they are JSON, which Arrow checks to be UTF-8."""
-    values = arrays.binary(batch.values)
+    values = arrays.payloads(batch.values)
     return values.cast(pa.string()) if payload == "json" else values
 
 
 def _timestamp_types(types: Sequence[int]) -> Column:
-    if len(set(types)) == 1:
-        return pa.repeat(pa.scalar(TIMESTAMP_TYPES[types[0]]), len(types))
+    if types.count(types[0]) == len(types):
+        return arrays.constant(TIMESTAMP_TYPES[types[0]], pa.string(), len(types))
     return pa.array([TIMESTAMP_TYPES[kind] for kind in types], pa.string())
 
 
