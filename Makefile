@@ -1,6 +1,6 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
 # and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
-# MINUTES are for torture and mutants, RECORDS for hostile, HOURS for soak.
+# MINUTES are for torture and mutants, RECORDS for hostile, CASES for alike, HOURS for soak.
 
 PYTHON3 ?= python3
 JOBS = 3
@@ -12,7 +12,7 @@ INSTALLED = $(VENV)/installed
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check format bench torture mutants hostile soak clean
+.PHONY: help setup demo test check format bench torture mutants hostile alike soak clean
 
 help:  ## list these targets
 	@echo 'make TARGET, one of:'
@@ -47,6 +47,9 @@ mutants: $(INSTALLED)  ## torture each mutant of the protocol until it is caught
 
 hostile: $(INSTALLED)  ## land RECORDS (1,000,000) mutated orders in every way there is, and compare all answers
 	@$(PYTHON) tests/hostile/run.py --records $(or $(RECORDS),1000000) $(if $(SEED),--seed $(SEED))
+
+alike: $(INSTALLED)  ## decide CASES (1,000,000) nearly right payloads by each fast path and by the exact one; minutes
+	@$(PYTHON) tests/validators/alike.py --cases $(or $(CASES),1000000) $(if $(SEED),--seed $(SEED))
 
 soak: $(INSTALLED)  ## run an engine under load for HOURS (8), a kill a minute, and fail where memory, files or lag grow
 	@$(PYTHON) tests/soak/run.py --hours $(or $(HOURS),8)

@@ -18,7 +18,7 @@ from streamlake.plugins.validators.decode import Admitted, Gate, pieces_of, verd
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.formats import with_strict_formats
 from streamlake.plugins.validators.options import GateOptions, read_options
-from streamlake.plugins.validators.schema_decoder import SchemaDecoder, decoder_of
+from streamlake.plugins.validators.schema_decoder import SchemaDecoder, decoder_of, undecided
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -82,28 +82,16 @@ class JsonSchemaValidator:
         refused: dict[int, Refusal] = {}
         if self._columns is not None:
             return self._typed(batch.values, refused, TableBuilder(self._columns))
-        if self._decoder is not None and self._decoder.closed:
-            # What a closed decoder takes, nothing else has to look at.
-            doubtful = self._decoder.doubtful(batch.values)
-            self._ask(self._gate.admit([batch.values[index] for index in doubtful], refused, doubtful), refused)
-            return verdict_of(refused)
-        self._ask(self._gate.admit(batch.values, refused), refused)
+        self._ask(undecided(self._decoder, self._gate, batch.values, refused), refused)
         return verdict_of(refused)
 
     def _ask(self, pieces: Iterable[Admitted], refused: dict[int, Refusal]) -> None:
         """Refuse of what was admitted that which the schema does not allow."""
-        for admitted in pieces:
-            piece = self._doubtful_of(admitted)
+        for piece in pieces:
             allowed = self._gate.parse(piece, self._validator.is_valid)
             if False in allowed:
                 for index, value in compress(zip(piece.indices, piece.values, strict=True), _denied(allowed)):
                     refused[index] = self._refusal(index, orjson.loads(value))
-
-    def _doubtful_of(self, piece: Admitted) -> Admitted:
-        """What of the piece an open decoder does not surely allow; all of it where there is none."""
-        if self._decoder is None or self._decoder.closed or not self._gate.readable(piece):
-            return piece
-        return piece.take(self._decoder.doubtful(piece.values))
 
     def _typed(self, values: Sequence[bytes | None], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
         """Columns of what the decoder takes, of a few hundred records at a time: while they are in the cache."""

@@ -19,9 +19,11 @@ from streamlake.plugins.validators.column_types import Column
 from streamlake.plugins.validators.columns import TableBuilder, does_not_fit
 from streamlake.plugins.validators.decode import Admitted, Gate, drain, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
+from streamlake.plugins.validators.model_schema import declared_schema
 from streamlake.plugins.validators.models import load_model, source_hashes
 from streamlake.plugins.validators.options import GateOptions, read_options
 from streamlake.plugins.validators.scan import may_round, rounded_integer
+from streamlake.plugins.validators.schema_decoder import decoder_of, undecided
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 
@@ -38,7 +40,8 @@ class PydanticValidator:
     What decides is the model's answer to orjson's normal form of a payload: so it sees one value for a duplicate key,
     and never a NaN or an infinity, which pydantic's own parser would let pass. Where no payload of a piece can hold one
     of these, the model reads the payloads as they are first, and only what it refuses then is decided by the normal
-    form: of a duplicate key, pydantic's parser takes the last value, too (held by a property test).
+    form: of a duplicate key, pydantic's parser takes the last value, too (held by a property test). A model that only
+    declares does not run at all for what its declarations surely take (`model_schema.py`).
     """
 
     payload: PayloadKind = "json"
@@ -52,6 +55,8 @@ class PydanticValidator:
         validate = model.__pydantic_validator__.validate_json
         self._call: Callable[[bytes], Any] = validate if strict is None else partial(validate, strict=strict)
         self._columns: tuple[Column, ...] | None = _columns(model) if columns else None
+        declared = None if columns else declared_schema(model)
+        self._decoder = None if declared is None else decoder_of(declared, gate.depth_max, gate.top_level)
         self._dump = pydantic.TypeAdapter(list[model]).dump_python  # type: ignore[valid-type]  # a class known at run time only
         decides = {
             "gate": repr(gate),
@@ -61,7 +66,7 @@ class PydanticValidator:
             "strict": strict,
             "columns": columns,
         }
-        libraries = ["orjson", "pydantic", "pydantic_core", *(["pyarrow"] if columns else [])]
+        libraries = ["orjson", "pydantic", "pydantic_core", *(["pyarrow"] if columns else ["msgspec"])]
         self.fingerprint = fingerprint_of("pydantic", decides, libraries)
 
     @classmethod
@@ -80,10 +85,9 @@ class PydanticValidator:
         What a Python validator of the model raises beside ValueError and AssertionError passes through.
         """
         refused: dict[int, Refusal] = {}
-        pieces = self._gate.admit(batch.values, refused)
         if self._columns is not None:
-            return self._typed(pieces, refused, TableBuilder(self._columns))
-        for piece in pieces:
+            return self._typed(self._gate.admit(batch.values, refused), refused, TableBuilder(self._columns))
+        for piece in undecided(self._decoder, self._gate, batch.values, refused):
             # Each model is let go at once: memory that is used again at once costs half.
             self._read(piece, lambda models: map(is_not, models, repeat(None)))
         return verdict_of(refused)

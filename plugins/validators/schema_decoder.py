@@ -13,14 +13,15 @@ import datetime as dt
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import length_hint, or_
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
 
-from streamlake.plugins.validators.decode import TopLevel
+from streamlake.engine.records import Refusal
+from streamlake.plugins.validators.decode import Admitted, Gate, TopLevel
 from streamlake.plugins.validators.scan import INT_MIN
 
 Schema = Mapping[str, Any]
@@ -107,6 +108,22 @@ class SchemaDecoder:
                     return [*found, *range(at + 1, len(payloads))]
             else:
                 return found
+
+
+def undecided(
+    decoder: SchemaDecoder | None, gate: Gate, values: Sequence[bytes | None], refused: dict[int, Refusal]
+) -> Iterator[Admitted]:
+    """A batch's payloads without those that the decoder takes and those that the gate refuses: they go to `refused`."""
+    if decoder is not None and decoder.closed:
+        # What a closed decoder takes, nothing else has to look at.
+        doubtful = decoder.doubtful(values)
+        yield from gate.admit([values[index] for index in doubtful], refused, doubtful)
+        return
+    for piece in gate.admit(values, refused):
+        if decoder is not None and gate.readable(piece):
+            yield piece.take(decoder.doubtful(piece.values))
+        else:
+            yield piece
 
 
 def decoder_of(schema: Schema, depth_max: int, top_level: TopLevel) -> SchemaDecoder | None:
