@@ -12,7 +12,7 @@ from streamlake.engine.errors import ConfigError, DeadLetterError, SourceError
 from streamlake.engine.kafka.producer import RecordProducer
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
-from streamlake.engine.records import DeadLetter, Header
+from streamlake.engine.records import DeadLetter, Header, TopicPartition
 
 log = structlog.get_logger("streamlake.dead_letters")
 
@@ -53,6 +53,14 @@ class KafkaDeadLetters:
         self._config, self._run, self._beat, self._timeout = config, run, beat, timeout_seconds
         self._producer: RecordProducer | None = None
         self._limit = MESSAGE_BYTES_DEFAULT
+        validator = _bytes(config.validator.type)
+        self._stage: list[Header] = [
+            ("__connect.errors.stage", b"VALIDATE"),
+            ("__connect.errors.class.name", b"streamlake.validators.%b" % validator),
+        ]
+        self._whose: list[Header] = [("streamlake.pipeline", _bytes(config.pipeline)), ("streamlake.run", _bytes(run))]
+        self._validator: list[Header] = [("streamlake.validator", validator)]
+        self._places: dict[TopicPartition, list[Header]] = {}
 
     def send(self, letters: Sequence[DeadLetter]) -> None:
         """Return when every letter is acknowledged by all replicas in sync.
@@ -145,25 +153,29 @@ class KafkaDeadLetters:
             less += 1
 
     def _error_headers(self, letter: DeadLetter) -> list[Header]:
-        message = letter.message[:MESSAGE_CHARS_MAX]
-        validator = self._config.validator.type
-        texts = {
-            "__connect.errors.topic": letter.source.topic,
-            "__connect.errors.partition": str(letter.source.partition),
-            "__connect.errors.offset": str(letter.offset),
-            "__connect.errors.stage": "VALIDATE",
-            "__connect.errors.class.name": f"streamlake.validators.{validator}",
-            "__connect.errors.exception.class.name": f"streamlake.{letter.reason}",
-            "__connect.errors.exception.message": message,
-            "streamlake.pipeline": self._config.pipeline,
-            "streamlake.run": self._run,
-            "streamlake.reason": letter.reason,
-            "streamlake.field": letter.field,
-            "streamlake.attempt": str(letter.attempt),
-            "streamlake.first_failed_at": str(letter.first_failed_at_ms),
-            "streamlake.validator": validator,
-        }
-        return [(name, _bytes(text)) for name, text in texts.items() if text is not None]
+        reason, field = letter.reason, letter.field
+        return [
+            *self._place(letter.source),
+            ("__connect.errors.offset", b"%d" % letter.offset),
+            *self._stage,
+            ("__connect.errors.exception.class.name", b"streamlake.%b" % reason.encode()),
+            ("__connect.errors.exception.message", _bytes(letter.message[:MESSAGE_CHARS_MAX])),
+            *self._whose,
+            ("streamlake.reason", reason.encode()),
+            *([] if field is None else [("streamlake.field", _bytes(field))]),
+            ("streamlake.attempt", b"%d" % letter.attempt),
+            ("streamlake.first_failed_at", b"%d" % letter.first_failed_at_ms),
+            *self._validator,
+        ]
+
+    def _place(self, source: TopicPartition) -> list[Header]:
+        """Topic and partition, made once: all letters of a worker come from one."""
+        if source not in self._places:
+            self._places[source] = [
+                ("__connect.errors.topic", _bytes(source.topic)),
+                ("__connect.errors.partition", b"%d" % source.partition),
+            ]
+        return self._places[source]
 
     def _error(self, producer: RecordProducer, errors: Mapping[int, KafkaError], letters: int) -> DeadLetterError:
         what = f"dead-letter topic {self.topic}: {len(errors)} of {letters} letters not acknowledged"
@@ -184,8 +196,9 @@ def _truncated(letter: DeadLetter, left_out: Sequence[str]) -> bytes:
 
 def _size(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
     """At most so many bytes does the record take in a batch of its own, not compressed."""
-    fixed = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"")
-    return fixed + sum(HEADER_OVERHEAD_BYTES + len(_bytes(name)) + len(data or b"") for name, data in headers)
+    names, values = "".join([name for name, _ in headers]), [data for _, data in headers if data]
+    fixed = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"") + HEADER_OVERHEAD_BYTES * len(headers)
+    return fixed + len(_bytes(names)) + sum(map(len, values))
 
 
 def _bytes(text: str) -> bytes:
