@@ -79,17 +79,25 @@ def metered(
     bench: Bench, environment: Mapping[str, str], *arguments: str, look: Callable[[int], None] = lambda _: None
 ) -> Metered:
     """Run `streamlake` and meter it; `look` is called ten times a second with a pid above all its processes."""
-    command = [sys.executable, str(HERE / "metered.py"), STREAMLAKE, *arguments]
+    return metered_command(bench, environment, [STREAMLAKE, *arguments], look=look)
+
+
+def metered_command(
+    bench: Bench, environment: Mapping[str, str], command: Sequence[str], look: Callable[[int], None] = lambda _: None
+) -> Metered:
+    """The same for any command."""
     before = cpu_seconds()
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(HERE / "metered.py"), *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         said = _collect(process, look)
     after = cpu_seconds()
     if process.returncode:
-        sys.exit(
-            f"{' '.join(arguments)} failed with exit code {process.returncode}:\n{said[0][-2000:]}{said[1][-4000:]}"
-        )
+        sys.exit(f"{' '.join(command)} failed with exit code {process.returncode}:\n{said[0][-2000:]}{said[1][-4000:]}")
     *lines, last = said[0].splitlines()
     cost = json.loads(last)
     bench.busy.add(before, after, cost["cpu"])

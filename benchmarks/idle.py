@@ -30,7 +30,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
         private.append(mean(memory.private for memory in memories))
         pss.append(mean(memory.pss for memory in memories))
     yield Figure(
-        f"{partitions} idle partitions: until all workers read", seconds, "s", 5.0, remark="from the start of `run`"
+        f"{partitions} idle partitions: until all workers read", seconds, "s", 3.0, remark="from the start of `run`"
     )
     yield Figure(
         f"{partitions} idle partitions: memory of a worker, PSS", pss, "MiB", 16.0, remark="mean over the workers"
@@ -40,12 +40,12 @@ def measure(bench: Bench) -> Iterator[Figure]:
 
 def _idle_engine(environment: Mapping[str, str], partitions: int) -> tuple[float, list[Any]]:
     """Start an engine, wait until each worker has taken its partition and reads, look at the memory, and stop it."""
-    listen = f"127.0.0.1:{_free_port()}"
+    listen = f"127.0.0.1:{free_port()}"
     began = time.monotonic()
     command = [STREAMLAKE, "run", PIPELINE, "--set", f"metrics.listen={listen}"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as engine:
         try:
-            _wait_until_all_read(listen, began, partitions)
+            wait_until_all_read(listen, began, partitions)
             up = time.monotonic() - began
             time.sleep(SETTLE_SECONDS)
             memories = [memory_of(worker.pid) for worker in workers_below(engine.pid)]
@@ -57,7 +57,8 @@ def _idle_engine(environment: Mapping[str, str], partitions: int) -> tuple[float
     return up, found
 
 
-def _wait_until_all_read(listen: str, began: float, partitions: int) -> None:
+def wait_until_all_read(listen: str, began: float, partitions: int) -> None:
+    """Return when every worker of the engine that listens there reads; `began` is when it was started."""
     while time.monotonic() - began < PATIENCE_SECONDS:
         phases = [partition["phase"] for partition in _partitions(listen)]
         if phases.count("reading") == partitions:
@@ -76,7 +77,8 @@ def _partitions(listen: str) -> list[dict[str, Any]]:
         return []
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody has now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,5 +1,6 @@
 """Looks at running processes from outside: who the workers are, and how much memory is theirs."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,26 @@ class Memory:
     peak: float
     pss: float
     private: float
+
+
+@dataclass
+class Tree:
+    """The most memory of all processes below a pid together, over all the times it was looked at."""
+
+    peak_mib: float = 0.0
+    looked_at: float = 0.0
+
+    def look(self, pid: int) -> None:
+        """Look once a second at most: walking a process's pages holds it up."""
+        if time.monotonic() - self.looked_at < 1.0:
+            return
+        self.looked_at = time.monotonic()
+        try:
+            below = psutil.Process(pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return
+        memories = [memory_of(process.pid) for process in below]
+        self.peak_mib = max(self.peak_mib, sum(memory.pss for memory in memories if memory is not None))
 
 
 def workers_below(pid: int) -> Iterator[psutil.Process]:

@@ -1,6 +1,6 @@
 """`make bench`: measures what StreamLake aims at, on this machine, and prints each figure beside its aim.
 
-    python benchmarks/run.py [--records 1000000] [--repeats 3] [--only landing,idle,startup,proof] [--json]
+    python benchmarks/run.py [--records 1000000] [--repeats 3] [--only landing,sizes,…] [--json]
 
 KAFKA_BOOTSTRAP_SERVERS names a cluster to measure against; without it one is started here and shares the cores.
 CPU seconds and multiples of librdkafka's own drain are what to compare between machines; wall times depend on what
@@ -8,23 +8,30 @@ else runs, which is said at the end.
 """
 
 import argparse
-import os
 import sys
 import tempfile
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import idle
 import landing
 import proof
+import sizes
 import startup
+import trickle
 from bench import Bench
 from figures import Figure, machine, print_json, print_table
+from run_kafka import kafka
 
 from streamlake.engine.errors import LocalError
-from streamlake.engine.local.kafka import LocalKafka
 
-MEASUREMENTS = {"landing": landing.measure, "idle": idle.measure, "startup": startup.measure, "proof": proof.measure}
+MEASUREMENTS = {
+    "landing": landing.measure,
+    "sizes": sizes.measure,
+    "trickle": trickle.measure,
+    "idle": idle.measure,
+    "startup": startup.measure,
+    "proof": proof.measure,
+}
 
 
 def main() -> int:
@@ -34,7 +41,7 @@ def main() -> int:
     if unknown:
         sys.exit(f"--only {','.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, _kafka() as servers:
+    with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, kafka(_say) as servers:
         bench = Bench(servers, Path(folder), wanted.records, wanted.repeats, wanted.idle_partitions, _say)
         for name in wanted.only:
             figures += MEASUREMENTS[name](bench)
@@ -50,24 +57,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(MEASUREMENTS), metavar="A,B")
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser.parse_args()
-
-
-def _kafka() -> AbstractContextManager[str]:
-    existing = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
-    return nullcontext(existing) if existing else _Own()
-
-
-class _Own(AbstractContextManager[str]):
-    """A Kafka of our own, with the JVM's full compiler: it works for minutes."""
-
-    def __init__(self) -> None:
-        self._kafka = LocalKafka(quick_start=False, say=_say)
-
-    def __enter__(self) -> str:
-        return self._kafka.start().bootstrap_servers
-
-    def __exit__(self, *_: object) -> None:
-        self._kafka.stop()
 
 
 def _say(text: str) -> None:
