@@ -14,7 +14,7 @@ from itertools import cycle, islice
 from streamlake.engine.kafka.producer import KeyValue, RecordProducer
 from streamlake.engine.local.orders import orders
 
-TOO_LARGE_BYTES = 16 * 1024
+TOO_LARGE_BYTES = 2 * 1024
 DIFFERENT = 500
 ROWS_A_PORTION = 1000
 

@@ -1,4 +1,4 @@
-"""Records through `streamlake run --until-end` in every form: CPU as a multiple of librdkafka's own drain, and memory."""
+"""Records through `streamlake run --until-end`, in every form: CPU as a multiple of librdkafka's drain, and memory."""
 
 import json
 import time
@@ -88,7 +88,7 @@ def filled(
     records: int,
     *,
     partitions: int = PARTITIONS,
-    broken: float = 0.0,
+    broken: float = 0,
     items: int | None = None,
 ) -> Topic:
     """A new topic with so many orders."""

@@ -95,12 +95,13 @@ class Worker:
             self._begun_at = self._begun_at or self._read_at
             yield part
             if number % SLICES_A_COLLECTION == 0:
-                self._collect_garbage()
+                # The young ones alone: what waits for the end of the batch is not looked at again and again.
+                self._collect_garbage(1)
 
-    def _collect_garbage(self) -> None:
+    def _collect_garbage(self, generation: int = 2) -> None:
         """Nobody else does: a validator that keeps its exceptions would keep every payload that it has seen."""
         if self._parts.own_process:
-            gc.collect()
+            gc.collect(generation)
 
     def _confirm_topic(self) -> None:
         """Stop when the topic is not the one the ledger knows, by an answer younger than the last poll."""

@@ -167,10 +167,11 @@ class Gate:
             return True
         if self.top_level == "object" and not payload.lstrip(_JSON_BLANKS).startswith(b"{"):
             return True
-        if self._plain((payload,)):
+        deep = payload.count(b"{") + payload.count(b"[") > self.depth_max
+        if not deep and b"0" * 19 not in payload.translate(DIGITS_AS_ZERO):
             return False
         outside = outside_strings(payload)
-        return has_long_integer(outside) or deeper_than(outside, self.depth_max)
+        return has_long_integer(outside) or (deep and deeper_than(outside, self.depth_max))
 
     def _undecodable(self, index: int, payload: bytes, error: orjson.JSONDecodeError) -> Refusal:
         """What orjson refused: not JSON, or JSON with a number that is larger than any double."""

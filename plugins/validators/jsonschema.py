@@ -88,10 +88,16 @@ class JsonSchemaValidator:
     def _ask(self, pieces: Iterable[Admitted], refused: dict[int, Refusal]) -> None:
         """Refuse of what was admitted that which the schema does not allow."""
         for piece in pieces:
-            allowed = self._gate.parse(piece, self._validator.is_valid)
-            if False in allowed:
-                for index, value in compress(zip(piece.indices, piece.values, strict=True), _denied(allowed)):
-                    refused[index] = self._refusal(index, orjson.loads(value))
+            if self._decoder is None:
+                allowed = self._gate.parse(piece, self._validator.is_valid)
+                if False in allowed:
+                    for index, value in compress(zip(piece.indices, piece.values, strict=True), _denied(allowed)):
+                        self._judge(index, orjson.loads(value), refused)
+                continue
+            # What a decoder left over is mostly refused: the question for the reason is the only one then.
+            for index, document in zip(piece.indices, self._gate.parse(piece), strict=True):
+                if index not in refused:
+                    self._judge(index, document, refused)
 
     def _typed(self, values: Sequence[bytes | None], refused: dict[int, Refusal], builder: TableBuilder) -> Verdict:
         """Columns of what the decoder takes, of a few hundred records at a time: while they are in the cache."""
@@ -137,29 +143,29 @@ class JsonSchemaValidator:
             indices, documents = list(compress(piece.indices, decoded)), list(compress(parsed, decoded))
             allowed = list(map(self._validator.is_valid, documents))
             for index, document in compress(zip(indices, documents, strict=True), _denied(allowed)):
-                refused[index] = self._refusal(index, document)
+                self._judge(index, document, refused)
             unfit = builder.add(list(compress(indices, allowed)), list(compress(documents, allowed)))
             refused.update((refusal.index, refusal) for refusal in unfit)
 
-    def _refusal(self, index: int, document: object) -> Refusal:
-        """The first rule that the document breaks: field, rule and value."""
-        error = self._first_error(document)
-        kind, path = error.kind, error.instance_path
-        if isinstance(kind, _MISSING):
-            path = [*path, kind.property]
-        elif isinstance(kind, _UNEXPECTED):
-            path = [*path, kind.unexpected[0]]
-        field = pointer_of(path)
-        value = f" with {shown(error.instance)}" if path is error.instance_path else ""
-        message = f"{field or 'the record'} breaks `{kind.name}`{value}: {error.message}"
-        return Refusal(index, "invalid", message_of(message), field)
-
-    def _first_error(self, document: object) -> jsonschema_rs.ValidationError:
+    def _judge(self, index: int, document: object, refused: dict[int, Refusal]) -> None:
+        """Refuse a document that the schema does not allow, with the first rule that it breaks: field, rule, value."""
         try:
             self._validator.validate(document)
         except jsonschema_rs.ValidationError as error:
-            return error.with_traceback(None)  # whose frames hold all payloads, and the error
-        raise AssertionError("the schema allows now what it refused a moment ago")
+            # Without its frames, which hold all payloads, and the error.
+            refused[index] = _refusal(index, error.with_traceback(None))
+
+
+def _refusal(index: int, error: jsonschema_rs.ValidationError) -> Refusal:
+    kind, path = error.kind, error.instance_path
+    if isinstance(kind, _MISSING):
+        path = [*path, kind.property]
+    elif isinstance(kind, _UNEXPECTED):
+        path = [*path, kind.unexpected[0]]
+    field = pointer_of(path)
+    value = f" with {shown(error.instance)}" if path is error.instance_path else ""
+    message = f"{field or 'the record'} breaks `{kind.name}`{value}: {error.message}"
+    return Refusal(index, "invalid", message_of(message), field)
 
 
 _MISSING = jsonschema_rs.ValidationErrorKind.Required
