@@ -39,7 +39,7 @@ from streamlake.engine.poison import Isolation, validate_isolated
 from streamlake.engine.policy import Policies, decide
 from streamlake.engine.records import Batch, TopicPartition, Verdict
 from streamlake.engine.recovery import Recovery
-from streamlake.engine.registry import add_python_path, sink_class, validator_class
+from streamlake.engine.registry import PLUGIN_KINDS, add_python_path, known, sink_class, validator_class
 from streamlake.engine.verdicts import sound
 from streamlake.engine.worker import Parts, Worker
 
@@ -59,6 +59,10 @@ class Job:
     until: int | None
     own_process: bool
     log_format: LogFormat
+
+
+for _kind in PLUGIN_KINDS:
+    known(_kind)  # by the forkserver, once; its workers have it then
 
 
 def run_worker(pipe: Connection, job: object) -> None:

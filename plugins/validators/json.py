@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+import orjson
+
 from streamlake.engine.records import Batch, PayloadKind, Refusal, Verdict
 from streamlake.plugins.validators.decode import Gate, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
@@ -17,7 +19,7 @@ class JsonValidator:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self.fingerprint = fingerprint_of("json", {"gate": repr(gate)}, ["orjson"])
+        self.fingerprint = fingerprint_of("json", {"gate": repr(gate)}, {"orjson": orjson.__version__})
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], *, columns: bool, base_dir: Path) -> Self:

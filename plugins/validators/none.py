@@ -15,7 +15,7 @@ class NoneValidator:
     payload: PayloadKind = "bytes"
 
     def __init__(self) -> None:
-        self.fingerprint = fingerprint_of("none", {}, ())
+        self.fingerprint = fingerprint_of("none", {}, {})
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], *, columns: bool, base_dir: Path) -> Self:

@@ -7,8 +7,11 @@ from operator import is_not
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import orjson
+import pyarrow as pa
 import pydantic
+import pydantic_core
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
@@ -66,7 +69,12 @@ class PydanticValidator:
             "strict": strict,
             "columns": columns,
         }
-        libraries = ["orjson", "pydantic", "pydantic_core", *(["pyarrow"] if columns else ["msgspec"])]
+        libraries = {
+            "orjson": orjson.__version__,
+            "pydantic": pydantic.__version__,
+            "pydantic_core": pydantic_core.__version__,
+            **({"pyarrow": pa.__version__} if columns else {"msgspec": msgspec.__version__}),
+        }
         self.fingerprint = fingerprint_of("pydantic", decides, libraries)
 
     @classmethod
