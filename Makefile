@@ -1,6 +1,6 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
 # and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
-# MINUTES are for torture and mutants, RECORDS for hostile, CASES for alike, HOURS for soak.
+# MINUTES are for torture and mutants, RECORDS for bench and hostile, CASES for alike, HOURS for soak.
 
 PYTHON3 ?= python3
 JOBS = 3
@@ -12,11 +12,11 @@ INSTALLED = $(VENV)/installed
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check format bench torture mutants hostile alike soak clean
+.PHONY: help setup demo test check format bench bench-peers guard torture mutants hostile alike soak clean
 
 help:  ## list these targets
 	@echo 'make TARGET, one of:'
-	@sed -n 's/^\([a-z]*\):.*## /  \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' Makefile
 
 setup: $(INSTALLED)  ## make .venv, with StreamLake at .venv/bin/streamlake
 
@@ -37,7 +37,13 @@ format: $(INSTALLED)  ## rewrite the code as `check` wants it, where a tool can
 	@$(VENV)/bin/ruff format
 
 bench: $(INSTALLED)  ## measure throughput, CPU, memory and start-up on this machine
-	@$(PYTHON) benchmarks/run.py
+	@$(PYTHON) benchmarks/run.py --records $(or $(RECORDS),2000000) --json-file docs/measured/bench.json
+
+bench-peers: $(INSTALLED)  ## land the same records by what else there is, too, each checked for what it landed; half an hour
+	@$(PYTHON) benchmarks/peers/run.py --json docs/measured/peers.json --chart docs/measured
+
+guard: $(INSTALLED)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute
+	@$(PYTHON) benchmarks/guard.py
 
 torture: $(INSTALLED)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
 	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))

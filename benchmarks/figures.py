@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import TextIO
 
 from confluent_kafka import libversion
 
@@ -96,11 +97,10 @@ def print_table(figures: Sequence[Figure], facts: dict[str, object]) -> None:
     print("\n" + "\n".join(f"{name:<20} {value}" for name, value in facts.items()))
 
 
-def print_json(figures: Sequence[Figure], facts: dict[str, object]) -> None:
+def print_json(figures: Sequence[Figure], facts: dict[str, object], file: TextIO = sys.stdout) -> None:
     """The same for programs."""
     found = [{**asdict(figure), "value": figure.value, "met": figure.met} for figure in figures]
-    json.dump({"machine": facts, "figures": found}, sys.stdout, indent=2)
-    print()
+    print(json.dumps({"machine": facts, "figures": found}, indent=2), file=file)
 
 
 def number(value: float) -> str:

@@ -1,6 +1,6 @@
 """`make bench`: measures what StreamLake aims at, on this machine, and prints each figure beside its aim.
 
-    python benchmarks/run.py [--records 1000000] [--repeats 3] [--only landing,sizes,…] [--json]
+    python benchmarks/run.py [--records 2000000] [--repeats 3] [--only landing,sizes,…] [--json]
 
 KAFKA_BOOTSTRAP_SERVERS names a cluster to measure against; without it one is started here and shares the cores.
 CPU seconds and multiples of librdkafka's own drain are what to compare between machines; wall times depend on what
@@ -45,17 +45,22 @@ def main() -> int:
         bench = Bench(servers, Path(folder), wanted.records, wanted.repeats, wanted.idle_partitions, _say)
         for name in wanted.only:
             figures += MEASUREMENTS[name](bench)
-    (print_json if wanted.json else print_table)(figures, machine(bench.busy))
+    facts = machine(bench.busy)
+    (print_json if wanted.json else print_table)(figures, facts)
+    if wanted.json_file:
+        with wanted.json_file.open("w") as file:
+            print_json(figures, facts, file)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--records", type=int, default=1_000_000, help="records to land (default: %(default)s)")
+    parser.add_argument("--records", type=int, default=2_000_000, help="records to land (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="repetitions of each measurement (default: %(default)s)")
     parser.add_argument("--idle-partitions", type=int, default=64, help="partitions without a record (%(default)s)")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(MEASUREMENTS), metavar="A,B")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json-file", type=Path, help="write JSON to this file beside what is printed")
     return parser.parse_args()
 
 
