@@ -20,13 +20,14 @@ LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Bench:
-    """`folder` goes in the end. `say` tells on standard error what is being done."""
+    """`folder` goes in the end. `seconds` is how long a light load is watched. `say` tells what is being done."""
 
     servers: str
     folder: Path
     records: int
     repeats: int
     idle_partitions: int
+    seconds: int
     say: Callable[[str], None]
     busy: Busy = field(default_factory=Busy)
 

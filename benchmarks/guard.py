@@ -24,7 +24,7 @@ LIMITS = {FORMS[0][0]: 16.0, FORMS[1][0]: 22.0}
 def main() -> int:
     """Measure and compare."""
     with tempfile.TemporaryDirectory(prefix="streamlake-guard-") as folder, kafka(_say) as servers:
-        bench = Bench(servers, Path(folder), RECORDS, TIMES, 0, _say)
+        bench = Bench(servers, Path(folder), RECORDS, TIMES, 0, 0, _say)
         topic, nothing = filled(bench, "guard", RECORDS, broken=BROKEN_RATIO), filled(bench, "nothing", 0)
         drain = min(topic.drain(bench) for _ in range(TIMES))
         start = min(nothing.land(bench).cpu for _ in range(TIMES))

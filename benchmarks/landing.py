@@ -137,7 +137,7 @@ def _memory(bench: Bench, topic: Topic) -> Iterator[Figure]:
     yield Figure("largest worker, peak PSS", [peaks.pss], "MiB", 250.0, remark="at the default batch")
     small = topic.peaks(bench, "--set", "batch.bytes_max=16MiB")
     yield Figure("  … with `batch.bytes_max: 16MiB`", [small.pss], "MiB", 120.0)
-    large = filled(bench, "large", 400, partitions=1, items=22_000)
+    large = filled(bench, "large", max(3, bench.records // 5000), partitions=1, items=22_000)
     more = large.peaks(bench, "--set", "batch.bytes_max=16MiB", BENCH_RECORD_BYTES_MAX="2MiB")
     size = large.bytes / large.records / 1e6
     yield Figure(f"  … and records of {size:.2g} MB", [more.pss], "MiB", 120.0)

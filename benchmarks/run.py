@@ -42,7 +42,9 @@ def main() -> int:
         sys.exit(f"--only {','.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, kafka(_say) as servers:
-        bench = Bench(servers, Path(folder), wanted.records, wanted.repeats, wanted.idle_partitions, _say)
+        bench = Bench(
+            servers, Path(folder), wanted.records, wanted.repeats, wanted.idle_partitions, wanted.seconds, _say
+        )
         for name in wanted.only:
             figures += MEASUREMENTS[name](bench)
     facts = machine(bench.busy)
@@ -58,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=2_000_000, help="records to land (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="repetitions of each measurement (default: %(default)s)")
     parser.add_argument("--idle-partitions", type=int, default=64, help="partitions without a record (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=30, help="how long light load is watched (%(default)s)")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(MEASUREMENTS), metavar="A,B")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--json-file", type=Path, help="write JSON to this file beside what is printed")

@@ -6,7 +6,7 @@ from bench import Bench
 from figures import Figure
 from landing import filled
 
-BYTES_A_RUN = 400_000_000
+BYTES_A_RECORD_MEAN = 200  # so that as many bytes are landed as elsewhere
 ITEMS_BYTES = 45  # an item of an order, about
 HEAD_BYTES = 140
 SIZES = (200, 1_000, 10_000, 100_000)
@@ -17,7 +17,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     """MB of payload a CPU second; the start of the engine is in it."""
     for size in SIZES:
         items = max(1, (size - HEAD_BYTES) // ITEMS_BYTES)
-        topic = filled(bench, "sizes", BYTES_A_RUN // size, items=items)
+        topic = filled(bench, "sizes", max(10, bench.records * BYTES_A_RECORD_MEAN // size), items=items)
         bench.say(f"landing records of {size:,} bytes")
         runs = [topic.land(bench, BENCH_RECORD_BYTES_MAX="1MiB").cpu for _ in range(bench.repeats)]
         rates = [topic.bytes / 1e6 / cpu for cpu in runs]

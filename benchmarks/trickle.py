@@ -19,33 +19,31 @@ from streamlake.engine.cli.common import load
 from streamlake.engine.cli.parts import open_ledger
 
 TRICKLE_RATE = 10
-TRICKLE_SECONDS = 30
 LOAD_RATE = 10_000
-LOAD_SECONDS = 20
 LOAD_PARTITIONS = 4
 
 
 def measure(bench: Bench) -> Iterator[Figure]:
     """Figures of both."""
-    bench.say(f"{TRICKLE_RATE} records a second to {bench.idle_partitions} partitions, {TRICKLE_SECONDS} s")
+    bench.say(f"{TRICKLE_RATE} records a second to {bench.idle_partitions} partitions, {bench.seconds} s")
     topic = bench.topic("trickle")
     environment = bench.environment(topic, BENCH_PARTITIONS=str(bench.idle_partitions))
     with _engine(environment, bench.idle_partitions) as engine:
         _produce(environment, TRICKLE_RATE, 5 * TRICKLE_RATE)  # each partition's first batch opens what it needs
         before, began = _cpu_of(engine), time.monotonic()
-        _produce(environment, TRICKLE_RATE, TRICKLE_SECONDS * TRICKLE_RATE)
+        _produce(environment, TRICKLE_RATE, bench.seconds * TRICKLE_RATE)
         share = (_cpu_of(engine) - before) / (time.monotonic() - began)
     yield Figure(
         f"{TRICKLE_RATE} records a second, {bench.idle_partitions} partitions", [100 * share], "% of a core", 3.0
     )
 
-    bench.say(f"{LOAD_RATE:,} records a second, {LOAD_SECONDS} s")
+    bench.say(f"{LOAD_RATE:,} records a second, {bench.seconds} s")
     environment = bench.environment(bench.topic("latency"), BENCH_PARTITIONS=str(LOAD_PARTITIONS))
     with _engine(environment, LOAD_PARTITIONS, "--set", "batch.seconds_max=1"):
-        _produce(environment, LOAD_RATE, LOAD_SECONDS * LOAD_RATE)
+        _produce(environment, LOAD_RATE, bench.seconds * LOAD_RATE)
         time.sleep(3.0)
     late = sorted(_latencies(environment))
-    assert len(late) == LOAD_SECONDS * LOAD_RATE, f"{len(late)} records landed"
+    assert len(late) == bench.seconds * LOAD_RATE, f"{len(late)} records landed"
     remark = f"from the record's timestamp to the commit, {LOAD_RATE:,} records a second, `seconds_max: 1`"
     yield Figure("latency, half of the records", [late[len(late) // 2]], "s", 1.2, remark=remark)
     yield Figure("latency, 99 of 100", [late[len(late) * 99 // 100]], "s", 2.0)

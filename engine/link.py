@@ -19,21 +19,25 @@ from streamlake.engine.messages import (
     ToWorker,
 )
 
-BEAT_SECONDS = 1.0
+BEAT_SECONDS_MAX = 5.0
+"""Each beat wakes the supervisor; of 64 workers that is a few percent of a core when it is each second."""
+BEATS_BEFORE_STUCK = 5
 
 
 class Link:
     """Used by the worker's main loop only, so that a stuck loop is a silent one."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, stuck_seconds: float) -> None:
+        """`stuck_seconds` is how long the supervisor bears silence."""
+        self._beat_seconds = min(BEAT_SECONDS_MAX, stuck_seconds / BEATS_BEFORE_STUCK)
         self.draining = False
         self._pipe = pipe
         self._beat_at = 0.0
 
     def beat(self) -> None:
-        """Say that the loop is alive (at most once a second) and take orders in; never blocks."""
+        """Say that the loop is alive (a few times within `stuck_seconds`) and take orders in; never blocks."""
         now = time.monotonic()
-        if now - self._beat_at >= BEAT_SECONDS:
+        if now - self._beat_at >= self._beat_seconds:
             self._beat_at = now
             self._send(Alive())
         while self._poll(0):
@@ -63,7 +67,7 @@ class Link:
     def _ask(self, question: FromWorker) -> Facts | TopicId:
         self._send(question)
         while True:
-            if self._poll(BEAT_SECONDS):
+            if self._poll(self._beat_seconds):
                 message = self._receive()
                 if isinstance(message, Facts | TopicId):
                     return message

@@ -68,7 +68,7 @@ for _kind in PLUGIN_KINDS:
 def run_worker(pipe: Connection, job: object) -> None:
     """Run one worker to its end; as a process it ends by `os._exit`, so that no library's clean-up can hang it."""
     assert isinstance(job, Job)
-    link = Link(pipe)
+    link = Link(pipe, job.config.workers.stuck_seconds)
     if job.own_process:
         die_with_the_parent()
         configure_logs(job.log_format, pipeline=job.config.pipeline)

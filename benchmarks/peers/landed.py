@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import orjson
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from streamlake.engine.kafka.batches import Columns
+from streamlake.engine.contracts import Validator
+from streamlake.engine.kafka.batches import batch_of
 from streamlake.engine.records import OffsetRange
 from streamlake.engine.records import TopicPartition as Source
-from streamlake.plugins.validators.jsonschema import JsonSchemaValidator
 
 MESSAGES_MAX = 10_000
 NUMBERS = ("total", "price")
@@ -42,14 +42,15 @@ class Found:
 
 
 class Expected:
-    """What is in a topic: which records are right, and the bytes of those that are not."""
+    """Which payloads are to be landed, and which are not."""
 
-    def __init__(self, servers: str, topic: str, partitions: int, validator: JsonSchemaValidator) -> None:
-        self.records = 0
+    def __init__(self) -> None:
         self._right: Counter[int] = Counter()
         self._broken: Counter[int] = Counter()
-        for number in range(partitions):
-            self._read(servers, topic, number, validator)
+
+    def add(self, payload: bytes, *, right: bool) -> None:
+        """One more record."""
+        (self._right if right else self._broken)[_meaning(payload)] += 1
 
     def of(self, landed: Iterable[bytes]) -> Found:
         """Compare."""
@@ -63,7 +64,11 @@ class Expected:
             broken=sum(count for key, count in found.items() if key in broken and key not in right),
         )
 
-    def _read(self, servers: str, topic: str, number: int, validator: JsonSchemaValidator) -> None:
+
+def expected_of(servers: str, topic: str, partitions: int, validator: Validator) -> Expected:
+    """What a topic holds now."""
+    expected = Expected()
+    for number in range(partitions):
         consumer = Consumer({"bootstrap.servers": servers, "group.id": "bench-check", "fetch.queue.backoff.ms": 50})
         source = TopicPartition(topic, number, 0)
         consumer.assign([source])
@@ -72,18 +77,13 @@ class Expected:
         while done < end:
             messages = consumer.consume(MESSAGES_MAX, timeout=0.5)
             if messages:
-                self._take(Source(topic, number), messages, validator)
+                batch = batch_of(Source(topic, number), OffsetRange(done, done + len(messages)), None, messages)
+                refused = {refusal.index for refusal in validator.validate(batch).refused}
+                for index, value in enumerate(batch.values):
+                    expected.add(value or b"", right=index not in refused)
                 done += len(messages)
         consumer.close()
-
-    def _take(self, source: Source, messages: list[Message], validator: JsonSchemaValidator) -> None:
-        columns = Columns()
-        columns.add(messages)
-        batch = columns.batch(source, OffsetRange(messages[0].offset() or 0, (messages[-1].offset() or 0) + 1), None)
-        refused = {refusal.index for refusal in validator.validate(batch).refused}
-        for index, value in enumerate(batch.values):
-            (self._broken if index in refused else self._right)[_meaning(value or b"")] += 1
-        self.records += len(batch)
+    return expected
 
 
 def _meaning(text: bytes) -> int:

@@ -25,7 +25,7 @@ import figures
 from chart import bars
 from contenders import CONTENDERS, LEFT_OUT, Contender, Race, java
 from environment import UnavailableError
-from landed import Expected, Found
+from landed import Expected, Found, expected_of
 from processes import Tree
 from run_kafka import kafka
 
@@ -57,7 +57,7 @@ def main() -> int:
     if not some:
         sys.exit(f"--only {','.join(wanted.only)}: none of {', '.join(names)}")
     with tempfile.TemporaryDirectory(prefix="streamlake_peers_") as folder, kafka(_say) as servers:
-        bench = benches.Bench(servers, Path(folder), wanted.records, wanted.repeats, 0, _say)
+        bench = benches.Bench(servers, Path(folder), wanted.records, wanted.repeats, 0, 0, _say)
         results, drains = _race(bench, some)
     facts = figures.machine(bench.busy)
     _print(results, drains, wanted.records, facts)
@@ -78,7 +78,7 @@ def _race(bench: benches.Bench, some: Sequence[Contender]) -> tuple[list[Result]
     validator = JsonSchemaValidator.from_options(
         {"schema": "orders.schema.json"}, columns=False, base_dir=benches.HERE.parent / "plugins" / "validators"
     )
-    expected = Expected(bench.servers, topic, PARTITIONS, validator)
+    expected = expected_of(bench.servers, topic, PARTITIONS, validator)
     race = Race(bench.servers, topic, PARTITIONS, bench.records, bench.say)
     results, drains = [Result(contender) for contender in some], list[float]()
     for number in range(bench.repeats):
@@ -160,6 +160,7 @@ def _document(
                 "times_drain": one.ratio,
                 "memory_mib": round(one.memory_mib),
                 "landed": None if one.found is None else one.found.document(),
+                "found": one.found.words(lands_everything=one.contender.lands_everything) if one.found else "",
                 "unavailable": one.unavailable,
             }
             for one in results

@@ -34,9 +34,24 @@ def test_the_meter_ends_with_the_exit_code_of_the_command() -> None:
     assert (done.returncode, json.loads(done.stdout)["code"]) == (7, 7)
 
 
-@pytest.mark.parametrize(("what", "figures"), [("landing", 10), ("idle", 3), ("startup", 2), ("proof", 1)], ids=str)
+FIGURES = [("landing", 17), ("sizes", 4), ("trickle", 3), ("idle", 3), ("startup", 2), ("proof", 1)]
+
+
+@pytest.mark.parametrize(("what", "figures"), FIGURES, ids=str)
 def test_every_measurement_gives_its_figures(kafka: SharedKafka, what: str, figures: int) -> None:
-    small = ["--records", "3000", "--repeats", "1", "--idle-partitions", "2", "--only", what, "--json"]
+    small = [
+        "--records",
+        "3000",
+        "--repeats",
+        "1",
+        "--idle-partitions",
+        "2",
+        "--seconds",
+        "2",
+        "--only",
+        what,
+        "--json",
+    ]
     command = [sys.executable, str(BENCHMARKS / "run.py"), *small]
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
