@@ -42,9 +42,8 @@ def main() -> int:
         sys.exit(f"--only {','.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, kafka(_say) as servers:
-        bench = Bench(
-            servers, Path(folder), wanted.records, wanted.repeats, wanted.idle_partitions, wanted.seconds, _say
-        )
+        size = (wanted.records, wanted.repeats, wanted.idle_partitions, wanted.seconds)
+        bench = Bench(servers, Path(folder), *size, _say)
         for name in wanted.only:
             figures += MEASUREMENTS[name](bench)
     facts = machine(bench.busy)

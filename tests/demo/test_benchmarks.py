@@ -39,20 +39,8 @@ FIGURES = [("landing", 17), ("sizes", 4), ("trickle", 3), ("idle", 3), ("startup
 
 @pytest.mark.parametrize(("what", "figures"), FIGURES, ids=str)
 def test_every_measurement_gives_its_figures(kafka: SharedKafka, what: str, figures: int) -> None:
-    small = [
-        "--records",
-        "3000",
-        "--repeats",
-        "1",
-        "--idle-partitions",
-        "2",
-        "--seconds",
-        "2",
-        "--only",
-        what,
-        "--json",
-    ]
-    command = [sys.executable, str(BENCHMARKS / "run.py"), *small]
+    small = ["--records", "3000", "--repeats", "1", "--idle-partitions", "2", "--seconds", "2"]
+    command = [sys.executable, str(BENCHMARKS / "run.py"), *small, "--only", what, "--json"]
     environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
     assert done.returncode == 0, done.stderr
