@@ -96,7 +96,7 @@ class JsonSchemaValidator:
                 allowed = self._gate.parse(piece, self._validator.is_valid)
                 if False in allowed:
                     for index, value in compress(zip(piece.indices, piece.values, strict=True), _denied(allowed)):
-                        self._judge(index, orjson.loads(value), refused)
+                        self._refuse(index, orjson.loads(value), refused)
                 continue
             # What a decoder left over is mostly refused: the question for the reason is the only one then.
             for index, document in zip(piece.indices, self._gate.parse(piece), strict=True):
@@ -147,9 +147,14 @@ class JsonSchemaValidator:
             indices, documents = list(compress(piece.indices, decoded)), list(compress(parsed, decoded))
             allowed = list(map(self._validator.is_valid, documents))
             for index, document in compress(zip(indices, documents, strict=True), _denied(allowed)):
-                self._judge(index, document, refused)
+                self._refuse(index, document, refused)
             unfit = builder.add(list(compress(indices, allowed)), list(compress(documents, allowed)))
             refused.update((refusal.index, refusal) for refusal in unfit)
+
+    def _refuse(self, index: int, document: object, refused: dict[int, Refusal]) -> None:
+        """Say why a document that is not allowed is not."""
+        self._judge(index, document, refused)
+        assert index in refused, "the schema allows now what it refused a moment ago"
 
     def _judge(self, index: int, document: object, refused: dict[int, Refusal]) -> None:
         """Refuse a document that the schema does not allow, with the first rule that it breaks: field, rule, value."""

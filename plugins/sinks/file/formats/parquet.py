@@ -220,7 +220,7 @@ def _payload(batch: Batch, payload: PayloadKind) -> Column:
 
 
 def _timestamp_types(types: Sequence[int]) -> Column:
-    if types.count(types[0]) == len(types):
+    if types and types.count(types[0]) == len(types):
         return arrays.constant(TIMESTAMP_TYPES[types[0]], pa.string(), len(types))
     return pa.array([TIMESTAMP_TYPES[kind] for kind in types], pa.string())
 
