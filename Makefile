@@ -39,7 +39,7 @@ format: $(INSTALLED)  ## rewrite the code as `check` wants it, where a tool can
 bench: $(INSTALLED)  ## measure throughput, CPU, memory and start-up on this machine
 	@$(PYTHON) benchmarks/run.py --records $(or $(RECORDS),2000000) --json-file docs/measured/bench.json
 
-bench-peers: $(INSTALLED)  ## land the same records by what else there is, too, each checked for what it landed; half an hour
+bench-peers: $(INSTALLED)  ## land the same records by what else there is, too, each checked for what it landed; a quarter of an hour
 	@$(PYTHON) benchmarks/peers/run.py --json docs/measured/peers.json --chart docs/measured
 
 guard: $(INSTALLED)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute

@@ -5,16 +5,14 @@ least of several times of each, for a busy machine only ever adds to them. The l
 quiet machine when they were written: a change that makes it cheaper should lower them.
 """
 
-import sys
 import tempfile
 from pathlib import Path
 
 from bench import Bench
 from landing import BROKEN_RATIO, FORMS, filled
-from run_kafka import kafka
+from programs import finish, kafka, saying
 
-from streamlake.engine.errors import LocalError
-
+SAY = saying("guard")
 RECORDS = 400_000
 TIMES = 3
 LIMITS = {FORMS[0][0]: 16.0, FORMS[1][0]: 22.0}
@@ -23,8 +21,8 @@ LIMITS = {FORMS[0][0]: 16.0, FORMS[1][0]: 22.0}
 
 def main() -> int:
     """Measure and compare."""
-    with tempfile.TemporaryDirectory(prefix="streamlake-guard-") as folder, kafka(_say) as servers:
-        bench = Bench(servers, Path(folder), RECORDS, TIMES, 0, 0, _say)
+    with tempfile.TemporaryDirectory(prefix="streamlake-guard-") as folder, kafka(SAY) as servers:
+        bench = Bench(servers, Path(folder), RECORDS, TIMES, 0, 0, SAY)
         topic, nothing = filled(bench, "guard", RECORDS, broken=BROKEN_RATIO), filled(bench, "nothing", 0)
         drain = min(topic.drain(bench) for _ in range(TIMES))
         start = min(nothing.land(bench).cpu for _ in range(TIMES))
@@ -38,12 +36,5 @@ def main() -> int:
     return min(failed, 1)
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"guard: {text}\n")
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LocalError as error:
-        sys.exit(str(error))
+    finish(main)

@@ -3,12 +3,12 @@
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
-from bench import PIPELINE, Bench, metered, program, streamlake
+from bench import PIPELINE, Bench, Metered, metered, program, streamlake
 from figures import Figure
-from processes import Memory, memory_of, workers_below
+from processes import memory_of, workers_below
 
 PARTITIONS = 4
 MANY_PARTITIONS = 64
@@ -28,12 +28,10 @@ FORMS: Sequence[tuple[str, dict[str, str], Sequence[str], float]] = (
 
 @dataclass
 class Peaks:
-    """The most memory of any worker, over all the times it was looked at."""
+    """The most memory (PSS) of any worker, over all the times it was looked at."""
 
-    resident: float = 0.0
     pss: float = 0.0
     looked_at: float = 0.0
-    known: dict[int, Memory] = field(default_factory=dict)
 
     def look(self, pid: int) -> None:
         """Look at the workers below `pid`; not too often, for walking a process's pages holds it up."""
@@ -43,7 +41,7 @@ class Peaks:
         for worker in workers_below(pid):
             memory = memory_of(worker.pid)
             if memory is not None:
-                self.resident, self.pss = max(self.resident, memory.peak), max(self.pss, memory.pss)
+                self.pss = max(self.pss, memory.pss)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +58,10 @@ class Topic:
         arguments = (way, self.name, self.partitions, self.records)
         return float(program("drains.py", bench.environment(self.name), *arguments)["cpu"])
 
-    def land(self, bench: Bench, *arguments: str, **environment: str) -> "Landed":
+    def land(self, bench: Bench, *arguments: str, **environment: str) -> Metered:
         """Land all of it under a root of its own."""
         begun = bench.environment(self.name, BENCH_PARTITIONS=str(self.partitions), **environment)
-        found = metered(bench, begun, "run", PIPELINE, "--until-end", *arguments)
-        return Landed(found.cpu, found.wall)
+        return metered(bench, begun, "run", PIPELINE, "--until-end", *arguments)
 
     def peaks(self, bench: Bench, *arguments: str, **environment: str) -> Peaks:
         """Land it once more, to look at the memory, which holds a process up."""
@@ -72,14 +69,6 @@ class Topic:
         begun = bench.environment(self.name, BENCH_PARTITIONS=str(self.partitions), **environment)
         metered(bench, begun, "run", PIPELINE, "--until-end", *arguments, look=peaks.look)
         return peaks
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """CPU and wall seconds of a run, start and stop included."""
-
-    cpu: float
-    wall: float
 
 
 def filled(

@@ -20,10 +20,9 @@ import startup
 import trickle
 from bench import Bench
 from figures import Figure, machine, print_json, print_table
-from run_kafka import kafka
+from programs import finish, kafka, saying
 
-from streamlake.engine.errors import LocalError
-
+SAY = saying("bench")
 MEASUREMENTS = {
     "landing": landing.measure,
     "sizes": sizes.measure,
@@ -41,9 +40,9 @@ def main() -> int:
     if unknown:
         sys.exit(f"--only {','.join(sorted(unknown))}: there are {', '.join(MEASUREMENTS)}")
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, kafka(_say) as servers:
+    with tempfile.TemporaryDirectory(prefix="streamlake-bench-") as folder, kafka(SAY) as servers:
         size = (wanted.records, wanted.repeats, wanted.idle_partitions, wanted.seconds)
-        bench = Bench(servers, Path(folder), *size, _say)
+        bench = Bench(servers, Path(folder), *size, SAY)
         for name in wanted.only:
             figures += MEASUREMENTS[name](bench)
     facts = machine(bench.busy)
@@ -66,12 +65,5 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"bench: {text}\n")
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LocalError as error:
-        sys.exit(str(error))
+    finish(main)

@@ -9,6 +9,7 @@ what the drain costs, less what handing over costs. KAFKA_BOOTSTRAP_SERVERS as f
 
 import argparse
 import gc
+import io
 import os
 import sys
 import tempfile
@@ -23,11 +24,10 @@ os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # as the engine's 
 
 from bench import PIPELINE, Bench, streamlake
 from landing import BROKEN_RATIO, filled
-from run_kafka import kafka
+from programs import finish, kafka, saying
 
 from streamlake.engine.cli.common import load
 from streamlake.engine.contracts import BatchLimits, Validator
-from streamlake.engine.errors import LocalError
 from streamlake.engine.kafka import source as reading
 from streamlake.engine.kafka.batches import Columns
 from streamlake.engine.kafka.settings import reader_properties
@@ -39,6 +39,7 @@ from streamlake.plugins.sinks.file.formats.parquet import ParquetFormat, Parquet
 from streamlake.plugins.validators.jsonschema import JsonSchemaValidator
 from streamlake.plugins.validators.pydantic import PydanticValidator
 
+SAY = saying("stages")
 LIMITS = BatchLimits(rows_max=200_000, bytes_max=128 * 2**20, seconds_max=60.0)
 
 
@@ -67,18 +68,18 @@ class Clock:
         return counted
 
 
-class Nowhere:
-    """Takes what an encoder writes; enough of a file for pyarrow."""
-
-    closed = False
+class Nowhere(io.RawIOBase):
+    """Takes what an encoder writes, and counts it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.bytes = 0
 
-    def write(self, data: bytes | memoryview, /) -> int:
+    def write(self, data: "bytes | memoryview", /) -> int:
         """Count it."""
-        self.bytes += len(data)
-        return len(data)
+        size = memoryview(data).nbytes
+        self.bytes += size
+        return size
 
     def tell(self) -> int:
         """How many bytes came."""
@@ -88,18 +89,12 @@ class Nowhere:
         """Yes."""
         return True
 
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 def main() -> int:
     """Fill a topic, read it once, and print what that cost."""
     wanted = _arguments()
-    with tempfile.TemporaryDirectory(prefix="streamlake-stages-") as folder, kafka(_say) as servers:
-        bench = Bench(servers, Path(folder), wanted.records, 1, 0, 0, _say)
+    with tempfile.TemporaryDirectory(prefix="streamlake-stages-") as folder, kafka(SAY) as servers:
+        bench = Bench(servers, Path(folder), wanted.records, 1, 0, 0, SAY)
         name = _topic(bench, wanted)
         with patch.dict("os.environ", bench.environment(name)):
             kafka_settings = load(Path(PIPELINE)).kafka
@@ -195,12 +190,5 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"stages: {text}\n")
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LocalError as error:
-        sys.exit(str(error))
+    finish(main)

@@ -17,8 +17,6 @@ from environment import UnavailableError, jars_of, python_with
 from streamlake.engine.errors import LocalError
 from streamlake.engine.local.java import find_java
 
-HERE = Path(__file__).parent
-
 
 @dataclass(frozen=True, slots=True)
 class Race:
@@ -111,6 +109,6 @@ CONTENDERS = (
 )
 
 LEFT_OUT = {
-    "Redpanda Connect": "its licence is not open source (in part RCL), and neither pip nor Maven has it: not measured",
+    "Redpanda Connect": "its licence is in part not open source (RCL)",
 }
 """Who belongs into this list and can't be had by the means of this repository."""

@@ -27,11 +27,11 @@ from contenders import CONTENDERS, LEFT_OUT, Contender, Race, java
 from environment import UnavailableError
 from landed import Expected, Found, expected_of
 from processes import Tree
-from run_kafka import kafka
+from programs import finish, kafka, saying
 
-from streamlake.engine.errors import LocalError
 from streamlake.plugins.validators.jsonschema import JsonSchemaValidator
 
+SAY = saying("bench-peers")
 PARTITIONS = 4
 BROKEN_RATIO = 0.004
 
@@ -56,8 +56,8 @@ def main() -> int:
     some = [one for one in CONTENDERS if not wanted.only or any(part in one.name for part in wanted.only)]
     if not some:
         sys.exit(f"--only {','.join(wanted.only)}: none of {', '.join(names)}")
-    with tempfile.TemporaryDirectory(prefix="streamlake_peers_") as folder, kafka(_say) as servers:
-        bench = benches.Bench(servers, Path(folder), wanted.records, wanted.repeats, 0, 0, _say)
+    with tempfile.TemporaryDirectory(prefix="streamlake_peers_") as folder, kafka(SAY) as servers:
+        bench = benches.Bench(servers, Path(folder), wanted.records, wanted.repeats, 0, 0, SAY)
         results, drains = _race(bench, some)
     facts = figures.machine(bench.busy)
     _print(results, drains, wanted.records, facts)
@@ -193,12 +193,5 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"bench-peers: {text}\n")
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LocalError as error:
-        sys.exit(str(error))
+    finish(main)
