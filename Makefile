@@ -8,56 +8,64 @@ JOBS = 3
 VENV = .venv
 PYTHON = $(VENV)/bin/python
 INSTALLED = $(VENV)/installed
+NATIVE = $(VENV)/native
 
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test check format bench bench-peers guard torture mutants hostile alike soak clean
+.PHONY: help setup native wheel demo test check format bench bench-peers guard torture mutants hostile alike soak clean
 
 help:  ## list these targets
 	@echo 'make TARGET, one of:'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' Makefile
 
-setup: $(INSTALLED)  ## make .venv, with StreamLake at .venv/bin/streamlake
+setup: $(NATIVE)  ## make .venv, with StreamLake at .venv/bin/streamlake
 
-demo: $(INSTALLED)  ## start a real Kafka, land 150,000 orders, kill a worker, prove that nothing is missing or twice
+native: $(INSTALLED)  ## build streamlake-native, which spares CPU, into .venv; setup tries it, this says why it can't
+	@$(PYTHON) native/install.py
+	@touch $(NATIVE)
+
+wheel: $(INSTALLED)  ## build a wheel of streamlake-native for any Linux of this machine's kind, into dist
+	@$(PYTHON) native/install.py --wheel dist
+
+demo: $(NATIVE)  ## start a real Kafka, land 150,000 orders, kill a worker, prove that nothing is missing or twice
 	@$(PYTHON) -m streamlake.engine.local.demo
 
 test: check  ## everything that has to pass: check, then all tests
 	@$(PYTHON) -m pytest -n $(JOBS)
 
-check: $(INSTALLED)  ## lint, format, types, and the rules of architecture and style; seconds, no server
+check: $(NATIVE)  ## lint, format, types, and the rules of architecture and style; seconds, no server
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
 	@$(PYTHON) -m pytest -q tests/test_architecture.py tests/test_style.py
 
-format: $(INSTALLED)  ## rewrite the code as `check` wants it, where a tool can
+format: $(NATIVE)  ## rewrite the code as `check` wants it, where a tool can
 	@$(VENV)/bin/ruff check --fix-only
 	@$(VENV)/bin/ruff format
 
-bench: $(INSTALLED)  ## measure throughput, CPU, memory and start-up on this machine
+bench: $(NATIVE)  ## measure throughput, CPU, memory and start-up on this machine
 	@$(PYTHON) benchmarks/run.py --records $(or $(RECORDS),2000000) --json-file docs/measured/bench.json
 
-bench-peers: $(INSTALLED)  ## land the same records by what else there is, too, each checked for what it landed; a quarter of an hour
+bench-peers: $(NATIVE)  ## land the same records by what else there is, too, each checked for what it landed; a quarter of an hour
 	@$(PYTHON) benchmarks/peers/run.py --json docs/measured/peers.json --chart docs/measured
 
-guard: $(INSTALLED)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute
+guard: $(NATIVE)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute
 	@$(PYTHON) benchmarks/guard.py
 
-torture: $(INSTALLED)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
+torture: $(NATIVE)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
 	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-mutants: $(INSTALLED)  ## torture each mutant of the protocol until it is caught, MINUTES (5) at most; an hour
+mutants: $(NATIVE)  ## torture each mutant of the protocol until it is caught, MINUTES (5) at most; an hour
 	@$(PYTHON) tests/torture/mutants.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))
 
-hostile: $(INSTALLED)  ## land RECORDS (1,000,000) mutated orders in every way there is, and compare all answers
+hostile: $(NATIVE)  ## land RECORDS (1,000,000) mutated orders in every way there is, and compare all answers
 	@$(PYTHON) tests/hostile/run.py --records $(or $(RECORDS),1000000) $(if $(SEED),--seed $(SEED))
 
-alike: $(INSTALLED)  ## decide CASES (1,000,000) nearly right payloads by each fast path and by the exact one; minutes
+alike: $(NATIVE)  ## decide CASES (1,000,000) nearly right payloads by each fast path and by the exact one; minutes
 	@$(PYTHON) tests/validators/alike.py --cases $(or $(CASES),1000000) $(if $(SEED),--seed $(SEED))
 
-soak: $(INSTALLED)  ## run an engine under load for HOURS (8), a kill a minute, and fail where memory, files or lag grow
+soak: $(NATIVE)  ## run an engine under load for HOURS (8), a kill a minute, and fail where memory, files or lag grow
 	@$(PYTHON) tests/soak/run.py --hours $(or $(HOURS),8)
 
 clean:  ## remove what tools leave behind; .venv and the download cache stay
@@ -77,3 +85,8 @@ and $(PYTHON3) is %d.%d. With a newer one beside it: make setup PYTHON3=python3.
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,dev]'
 	@touch $(INSTALLED)
 	@echo 'setup: done, try $(VENV)/bin/streamlake --help'
+
+# Compiled where it can be: without a compiler or Python's headers all works the same, and takes more CPU.
+$(NATIVE): $(INSTALLED) $(wildcard native/*.py native/src/* native/streamlake_native/*)
+	@$(PYTHON) native/install.py || true
+	@touch $(NATIVE)

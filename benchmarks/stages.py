@@ -102,7 +102,7 @@ def main() -> int:
         clock = Clock()
         with (
             patch.object(Columns, "add", clock.around("columns: take messages apart", Columns.add)),
-            patch.object(KafkaSource, "_consume", clock.around("consume()", KafkaSource._consume)),  # noqa: SLF001  (the call that waits for the client)
+            patch.object(KafkaSource, "_read", clock.around("consume()", KafkaSource._read)),  # noqa: SLF001  (the call that waits for the client)
             patch.object(ParquetRows, "flush", clock.around("encode and compress", ParquetRows.flush)),
             patch.object(reading, "SLICE_ROWS_MAX", wanted.slice_rows),
         ):

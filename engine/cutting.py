@@ -1,10 +1,8 @@
 """Cuts a batch where one ledger entry could not say all of it: too many holes and skipped messages."""
 
 from dataclasses import replace
-from itertools import repeat
-from operator import is_not
 
-from streamlake.engine.records import Batch
+from streamlake.engine.records import Batch, has_null
 
 RANGES_MAX = 10_000
 """Holes and skipped ranges in one entry: a half-compacted topic has one for each record."""
@@ -54,5 +52,5 @@ def cut_to(rows: int, part: Batch, epoch_before: int | None) -> tuple[Batch, Bat
 
 
 def _is_plain(part: Batch) -> bool:
-    """Whether it has neither holes nor tombstones, as nearly all have; by identity: to compare bytes costs more."""
-    return len(part.offsets) == len(part.range) and all(map(is_not, part.values, repeat(None)))
+    """Whether it has neither holes nor tombstones, as nearly all have."""
+    return len(part.offsets) == len(part.range) and not has_null(part.values)

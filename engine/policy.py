@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
 from operator import is_
-from typing import Literal, cast
+from typing import Literal
 
-from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict, has_null, longest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +50,19 @@ def _special(batch: Batch, policies: Policies) -> list[int]:
     Of most batches there are none, and C loops find that out.
     """
     limit = policies.record_bytes_max
-    try:
-        largest = max(map(len, cast("Sequence[bytes]", batch.values)), default=0)
-        if largest <= limit and not any(map(is_, batch.headers, repeat(UNREADABLE_HEADERS))):
-            return []
-    except TypeError:  # a tombstone has no length
-        pass
+    if not has_null(batch.values) and longest_of(batch.values) <= limit and not _some_unreadable(batch):
+        return []
     return [
         index
         for index, (value, headers) in enumerate(zip(batch.values, batch.headers, strict=True))
         if value is None or len(value) > limit or headers is UNREADABLE_HEADERS
     ]
+
+
+def _some_unreadable(batch: Batch) -> bool:
+    if batch.headers.count(None) == len(batch):
+        return False
+    return any(map(is_, batch.headers, repeat(UNREADABLE_HEADERS)))
 
 
 def _places(left_out: Sequence[int]) -> Callable[[int], int]:

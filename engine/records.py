@@ -4,10 +4,12 @@ Read this file first, then `entries.py` and `contracts.py`. An offset kept anywh
 range is half-open. Everything here is a small frozen type; standard library only.
 """
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
-from itertools import compress
-from typing import Literal, Protocol, TypeVar
+from itertools import compress, repeat
+from operator import is_
+from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 Header = tuple[str, bytes | None]
 
@@ -98,18 +100,66 @@ FEW = 50
 """One item in so many is dropped from a list by deleting it; more by going through the list once."""
 
 
-def _dropped(items: Sequence[T], descending: Iterable[int]) -> list[T]:
-    left = list(items)
-    for index in descending:
+@runtime_checkable
+class Packed(Protocol):
+    """A sequence of bytes and None that has all of them in one buffer, and does itself what would make an object each.
+
+    What makes them is `streamlake-native`; as every sequence they can be read item by item.
+    """
+
+    null_count: int
+    nbytes: int
+    longest: int
+    """The bytes of the longest item; 0 where there is none."""
+
+    def take(self, indices: Sequence[int], /) -> Sequence[bytes | None]:
+        """The items at `indices`, ascending."""
+
+    def without(self, indices: Sequence[int], /) -> Sequence[bytes | None]:
+        """All but the items at `indices`, ascending."""
+
+
+def has_null(items: Sequence[bytes | None]) -> bool:
+    """Whether one of them is None; by identity: to compare bytes costs more."""
+    return items.null_count > 0 if isinstance(items, Packed) else any(map(is_, items, repeat(None)))
+
+
+def bytes_of(items: Sequence[bytes | None]) -> int:
+    """What all of them hold; None holds nothing."""
+    if isinstance(items, Packed):
+        return items.nbytes
+    try:
+        return sum(map(len, cast("Sequence[bytes]", items)))
+    except TypeError:  # there is None among them
+        return sum(map(len, filter(None, items)))
+
+
+def longest_of(items: Sequence[bytes | None]) -> int:
+    """The bytes of the longest; 0 where there is none."""
+    if isinstance(items, Packed):
+        return items.longest
+    return max(map(len, filter(None, items)), default=0)
+
+
+def _taken(items: Sequence[T], indices: Sequence[int]) -> Sequence[T]:
+    if isinstance(items, Packed):
+        return cast("Sequence[T]", items.take(indices))
+    return [items[index] for index in indices]
+
+
+def _without(items: Sequence[T], out: Sequence[int]) -> Sequence[T]:
+    """All but those at `out`, ascending."""
+    if isinstance(items, Packed):
+        return cast("Sequence[T]", items.without(out))
+    if len(out) * FEW > len(items):
+        keep = bytearray(b"\x01") * len(items)
+        for index in out:
+            keep[index] = 0
+        return list(compress(items, keep))
+    left: MutableSequence[T] = items[:] if isinstance(items, list | array) else list(items)
+    for index in reversed(out):
         del left[index]
     return left
-
-
-def _filtered(items: Sequence[T], out: Iterable[int]) -> list[T]:
-    keep = bytearray(b"\x01") * len(items)
-    for index in out:
-        keep[index] = 0
-    return list(compress(items, keep))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,32 +202,24 @@ class Batch:
 
     def take(self, indices: Sequence[int]) -> "Batch":
         """The messages at `indices` (ascending) as a batch over the same range."""
-        return Batch(
-            self.source,
-            self.range,
-            self.leader_epoch,
-            [self.offsets[i] for i in indices],
-            [self.timestamps_ms[i] for i in indices],
-            [self.timestamp_types[i] for i in indices],
-            [self.keys[i] for i in indices],
-            [self.values[i] for i in indices],
-            [self.headers[i] for i in indices],
-        )
+        return self._each(lambda items: _taken(items, indices))
 
     def without(self, indices: Iterable[int]) -> "Batch":
         """All but the messages at `indices`, as a batch over the same range."""
-        out = sorted(set(indices), reverse=True)
-        without = _dropped if len(out) * FEW <= len(self) else _filtered
+        out = sorted(set(indices))
+        return self._each(lambda items: _without(items, out))
+
+    def _each(self, select: Callable[[Sequence[Any]], Sequence[Any]]) -> "Batch":
         return Batch(
             self.source,
             self.range,
             self.leader_epoch,
-            without(self.offsets, out),
-            without(self.timestamps_ms, out),
-            without(self.timestamp_types, out),
-            without(self.keys, out),
-            without(self.values, out),
-            without(self.headers, out),
+            select(self.offsets),
+            select(self.timestamps_ms),
+            select(self.timestamp_types),
+            select(self.keys),
+            select(self.values),
+            select(self.headers),
         )
 
     def _part(self, part: slice, covered: OffsetRange, leader_epoch: int | None) -> "Batch":

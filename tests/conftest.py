@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from support.compiled import INSTALLED, built
 from support.shared import SharedKafka
 
 from streamlake.engine.errors import LocalError
@@ -26,6 +27,25 @@ def _interruptible() -> None:
     """A shell starts what it puts in the background with SIGINT ignored, and children inherit that: tests send it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def native() -> None:
+    """`streamlake-native` is installed. Without it a test is skipped, and fails where CI=true."""
+    if not INSTALLED:
+        why = "streamlake-native is not installed: `make native` says why"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+
+
+@pytest.fixture(params=["compiled", "pure"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each of the two ways of a batch: by `streamlake-native`, and without it."""
+    if request.param == "compiled":
+        request.getfixturevalue("native")
+    with built(request.param):
+        yield request.param
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,10 @@ ROOMS: Mapping[str, Room] = {
         ("engine.records", "engine.entries", "engine.contracts", "engine.errors", "engine.failpoints", "engine.state"),
         "The vocabulary that crosses the rooms: the standard library only, so that anybody may import it for nothing.",
     ),
+    "compiled": Room(
+        ("engine.compiled",),
+        "The one door to the optional package `streamlake-native`; behind it nothing of ours is known.",
+    ),
     "settings": Room(
         ("config.",),
         "The YAML as types: knows what a pipeline is made of, and nothing of what runs it.",
@@ -44,12 +48,12 @@ ROOMS: Mapping[str, Room] = {
         ("plugins.",),
         "Sinks and validators, found by name: each stands on the floor and in its own folder (a rule below), as a "
         "stranger's would.",
-        may=("floor",),
+        may=("floor", "compiled"),
     ),
     "kafka": Room(
         ("engine.kafka.",),
         "The only place of confluent_kafka: its objects and its exceptions stop here.",
-        may=("floor", "settings"),
+        may=("floor", "settings", "compiled"),
     ),
     "local": Room(
         ("engine.local.",),

@@ -50,10 +50,13 @@ class TableBuilder:
         self._append(record)
         return refusals
 
-    def add_records(self, records: Values) -> bool:
-        """Append what a `SchemaDecoder` made; False, and nothing is appended, when a column can't hold one exactly."""
+    def add_rows(self, rows: Values | pa.RecordBatch) -> bool:
+        """Append what a `Decoder` made; False, and nothing is appended, when a column can't hold one exactly."""
+        if isinstance(rows, pa.RecordBatch):
+            self._batches.append(rows)
+            return True
         try:
-            self._append(_array(self._record, records))
+            self._append(_array(self._record, rows))
         except _UNFIT:
             return False
         return True

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import orjson
 
-from streamlake.engine.records import ArrowColumns, Refusal, Verdict
+from streamlake.engine.records import ArrowColumns, Refusal, Verdict, bytes_of
 from streamlake.plugins.validators.scan import (
     DIGITS_AS_ZERO,
     deeper_than,
@@ -219,18 +219,11 @@ def pieces_of(
     first = 0
     while first < len(values):
         piece = values[first : first + rows_max]
-        size = _bytes_of(piece)
+        size = bytes_of(piece)
         if size > _PIECE_BYTES:
             piece = piece[: max(1, len(piece) * _PIECE_BYTES // size)]
         yield first, piece
         first += len(piece)
-
-
-def _bytes_of(piece: Sequence[bytes | None]) -> int:
-    try:
-        return sum(map(len, cast("Sequence[bytes]", piece)))
-    except TypeError:  # a tombstone
-        return sum(len(value or b"") for value in piece)
 
 
 def _unholdable(index: int, number: tuple[str | None, str]) -> Refusal:

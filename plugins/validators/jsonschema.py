@@ -21,7 +21,7 @@ from streamlake.plugins.validators.decode import Admitted, Gate, pieces_of, verd
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.formats import with_strict_formats
 from streamlake.plugins.validators.options import GateOptions, read_options
-from streamlake.plugins.validators.schema_decoder import SchemaDecoder, decoder_of, undecided
+from streamlake.plugins.validators.schema_decoder import Decoder, decoder_of, undecided
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -55,7 +55,7 @@ class JsonSchemaValidator:
         self._gate = gate
         self._validator = _compiled(schema, origin, ignore_unknown_formats=ignore_unknown_formats)
         self._columns: tuple[Column, ...] | None = columns_of(schema, origin) if columns else None
-        self._decoder = decoder_of(schema, gate.depth_max, gate.top_level)
+        self._decoder = decoder_of(schema, gate, self._columns)
         decides = {
             "gate": repr(gate),
             "schema": schema,
@@ -117,7 +117,7 @@ class JsonSchemaValidator:
 
     def _quickly(
         self,
-        decoder: SchemaDecoder,
+        decoder: Decoder,
         indices: Sequence[int],
         piece: Sequence[bytes | None],
         refused: dict[int, Refusal],
@@ -129,10 +129,10 @@ class JsonSchemaValidator:
         """
         if not decoder.closed and not self._harmless(piece):
             return False
-        records, positions = decoder.records(piece)
+        rows, positions = decoder.rows(piece)
         doubtful = [indices[at] for at in positions]
         self._ask(self._gate.admit([piece[at] for at in positions], refused, doubtful), refused)
-        return all(index in refused for index in doubtful) and builder.add_records(records)
+        return all(index in refused for index in doubtful) and builder.add_rows(rows)
 
     def _harmless(self, piece: Sequence[bytes | None]) -> bool:
         """Whether all of the piece passes the gate, and a decoder that passes over values may see it."""

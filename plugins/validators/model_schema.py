@@ -10,7 +10,7 @@ from typing import Any
 
 import pydantic
 
-from streamlake.plugins.validators.schema_decoder import EXACT_DOUBLE_MAX
+from streamlake.plugins.validators.shapes import EXACT_DOUBLE_MAX
 
 Words = dict[str, Any]
 

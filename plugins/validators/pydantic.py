@@ -59,7 +59,7 @@ class PydanticValidator:
         self._call: Callable[[bytes], Any] = validate if strict is None else partial(validate, strict=strict)
         self._columns: tuple[Column, ...] | None = _columns(model) if columns else None
         declared = None if columns else declared_schema(model)
-        self._decoder = None if declared is None else decoder_of(declared, gate.depth_max, gate.top_level)
+        self._decoder = None if declared is None else decoder_of(declared, gate)
         self._dump = pydantic.TypeAdapter(list[model]).dump_python  # type: ignore[valid-type]  # a class known at run time only
         decides = {
             "gate": repr(gate),

@@ -20,6 +20,8 @@ from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
 from streamlake.engine.records import UNREADABLE_HEADERS, Batch, OffsetRange, TopicPartition
 
+pytestmark = pytest.mark.usefixtures("way")
+
 TESTS = Path(__file__).parents[1]
 WIDE = BatchLimits(rows_max=100_000, bytes_max=1 << 27, seconds_max=0.5)
 

@@ -12,7 +12,7 @@ import argparse
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -23,6 +23,7 @@ sys.path[:0] = [str(Path(__file__).parent.parent)]  # as pytest does (`pythonpat
 import orjson
 from pydantic import ValidationError
 from support.batches import batch_of
+from support.compiled import WAYS, built
 from validators import making
 from validators.nearly import DECLARED, EVERYTHING, ORDER, Maker, payloads
 
@@ -45,7 +46,16 @@ class Way:
 
 
 def ways() -> list[Way]:
-    """Both validators with and without columns, for records of known shape and for all kinds of fields."""
+    """Both validators, with and without columns, compiled and pure, for records of known shape and all sorts."""
+    return [way for name in WAYS for way in _built(name)]
+
+
+def _built(name: str) -> list[Way]:
+    with built(name):
+        return [replace(way, name=f"{way.name}, {name}") for way in _ways()]
+
+
+def _ways() -> list[Way]:
     found: list[Way] = []
     for maker, columns in product((ORDER, DECLARED, EVERYTHING), (False, True)):
         schemas: list[object] = [{**maker.schema, "additionalProperties": extra} for extra in (True, False)]

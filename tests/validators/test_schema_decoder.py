@@ -3,14 +3,19 @@
 import json
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.batches import batch_of
+from support.compiled import WAYS, built
 from validators import making
 from validators.shapes import KEYS, TEXTS
 from validators.texts import ODD_BYTES, ODD_TOKENS
 
-from streamlake.plugins.validators.schema_decoder import decoder_of
+from streamlake.plugins.validators.decode import Gate
+from streamlake.plugins.validators.schema_decoder import SchemaDecoder, decoder_of
+from streamlake.plugins.validators.shapes import shape_of
 
 BOUNDS = st.integers(-9, 60) | st.sampled_from([2**53, -(2**53), 2**53 + 1, 2**63 - 1, 0.5, 1e300, -0.0])
 LENGTHS = st.integers(0, 3)
@@ -175,7 +180,7 @@ def exact(schema: dict[str, Any]) -> Any:
         "allOf": [{key: value for key, value in schema.items() if key != "$defs"}],
         "$defs": schema.get("$defs", {}),
     }
-    assert decoder_of(wrapped, 64, "object") is None
+    assert decoder_of(wrapped, Gate(64)) is None
     return making.jsonschema(wrapped)
 
 
@@ -193,8 +198,25 @@ def exact(schema: dict[str, Any]) -> Any:
 )
 def test_what_the_decoder_decides_is_what_the_exact_path_decides(case: tuple[dict[str, Any], list[bytes]]) -> None:
     schema, batch = case
-    found = {refusal.index: refusal.reason for refusal in making.refused(making.jsonschema(schema), *batch)}
-    assert found == {refusal.index: refusal.reason for refusal in making.refused(exact(schema), *batch)}
+    exactly = {refusal.index: refusal.reason for refusal in making.refused(exact(schema), *batch)}
+    for way in WAYS:
+        with built(way):
+            quickly = making.refused(making.jsonschema(schema), *batch)
+        assert {refusal.index: refusal.reason for refusal in quickly} == exactly, way
+
+
+@settings(max_examples=250, deadline=None)
+@given(cases())
+def test_the_columns_of_a_decoder_are_those_of_the_exact_path(case: tuple[dict[str, Any], list[bytes]]) -> None:
+    schema, batch = case
+    validator = making.jsonschema(schema, columns=True)
+    validator._decoder = None
+    exactly = validator.validate(batch_of(batch))
+    for way in WAYS:
+        with built(way):
+            quickly = making.jsonschema(schema, columns=True).validate(batch_of(batch))
+        assert quickly.refused == exactly.refused, way
+        assert pa.table(quickly.columns).equals(pa.table(exactly.columns)), way
 
 
 def closed(**fields: object) -> dict[str, Any]:
@@ -236,6 +258,7 @@ NOT_QUITE = [
 ]
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("schema", "payload"), NOT_QUITE, ids=[f"{payload!r}" for _, payload in NOT_QUITE])
 def test_what_is_nearly_allowed_is_refused(schema: dict[str, Any], payload: bytes) -> None:
     assert len(making.refused(making.jsonschema(schema), payload)) == 1
@@ -258,23 +281,24 @@ TAKEN = [
 ]
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("schema", "payload"), TAKEN, ids=[f"{payload!r}" for _, payload in TAKEN])
-def test_what_types_can_say_is_taken(schema: dict[str, Any], payload: bytes) -> None:
-    decoder = decoder_of(schema, 64, "object")
+def test_what_shapes_can_say_is_taken(schema: dict[str, Any], payload: bytes) -> None:
+    decoder = decoder_of(schema, Gate(64))
     assert decoder is not None
     assert decoder.doubtful([payload, b"{", payload]) == [1]
     assert not making.refused(making.jsonschema(schema), payload)
 
 
 def test_where_most_are_doubtful_the_rest_is_left_to_the_exact_path() -> None:
-    decoder = decoder_of(closed(a={"type": "integer"}), 64, "object")
-    assert decoder is not None
+    decoder = SchemaDecoder(shape_of(closed(a={"type": "integer"}), 64))
     good, doubtful = a("1"), a("1.0")
     assert decoder.doubtful([doubtful] * 1000 + [good] * 1000) == list(range(2000))
     assert decoder.doubtful([good] * 1000 + [doubtful] * 900 + [good]) == list(range(1000, 1900))
 
 
+@pytest.mark.usefixtures("way")
 def test_a_schema_that_nests_deeper_than_the_gate_allows_has_no_decoder() -> None:
     schema = closed(a=closed(b={"type": "array", "items": {"type": "integer"}}))
-    assert decoder_of(schema, 3, "object") is not None
-    assert decoder_of(schema, 2, "object") is None
+    assert decoder_of(schema, Gate(3)) is not None
+    assert decoder_of(schema, Gate(2)) is None

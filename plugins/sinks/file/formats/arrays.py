@@ -1,6 +1,7 @@
 """The columns of a batch as Arrow arrays, built list by list and never row by row."""
 
 import struct
+from array import array
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import accumulate, chain, compress, count, islice, repeat
@@ -9,7 +10,7 @@ from typing import Any, TypeAlias, cast
 
 import pyarrow as pa
 
-from streamlake.engine.records import Header
+from streamlake.engine.records import Header, Packed
 
 Column: TypeAlias = "pa.Array[Any]"
 """An Arrow array of whatever type its maker says."""
@@ -22,12 +23,14 @@ _value_of = itemgetter(1)
 
 
 def binary(items: Sequence[bytes | None]) -> pa.BinaryArray:
-    """Bytes as they are; None is null."""
+    """Bytes as they are; None is null. What is packed already is taken without a copy."""
     return pa.array(items, pa.binary())
 
 
 def payloads(items: Sequence[bytes | None]) -> pa.BinaryArray:
     """The same as `binary`, at half the cost where items are larger than a key and none is None."""
+    if isinstance(items, Packed):
+        return binary(items)
     try:
         ends = accumulate(map(len, cast("Sequence[bytes]", items)))
         begins = struct.pack(f"={len(items) + 1}i", 0, *ends)
@@ -51,6 +54,8 @@ def _constant(value: int | str | None, kind: pa.DataType, rows: int) -> Column:
 
 def integers(items: Sequence[int]) -> pa.Int64Array:
     """Offsets or milliseconds."""
+    if isinstance(items, array):
+        return cast("pa.Int64Array", pa.Array.from_buffers(pa.int64(), len(items), [None, pa.py_buffer(items)]))
     return pa.array(items, pa.int64())
 
 

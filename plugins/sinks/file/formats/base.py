@@ -4,13 +4,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import BinaryIO, Literal, Protocol, cast
+from typing import BinaryIO, Literal, Protocol
 
 import pyarrow as pa
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError
-from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind, bytes_of
 
 Columns = Literal["envelope", "typed", "value"]
 COLUMNS: tuple[Columns, ...] = ("envelope", "typed", "value")
@@ -43,11 +43,10 @@ class Rows:
     def parts(self, bytes_max: int) -> "Iterator[Rows]":
         """The rows in consecutive parts with payloads of up to `bytes_max`, at least one row each."""
         batch = self.batch
-        if len(batch) <= PART_ROWS_MAX and sum(map(len, filter(None, batch.values))) <= bytes_max:
+        if len(batch) <= PART_ROWS_MAX and bytes_of(batch.values) <= bytes_max:
             yield self
             return
-        values = [value or b"" for value in batch.values] if None in batch.values else batch.values
-        ends = list(accumulate(map(len, cast("Sequence[bytes]", values))))
+        ends = list(accumulate(len(value or b"") for value in batch.values))
         first = 0
         while first < len(batch):
             taken = ends[first - 1] if first else 0
