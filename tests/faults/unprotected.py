@@ -185,8 +185,8 @@ MUTANTS = (
         "test_kafka_elections.py::"
         "test_a_log_truncated_by_an_unclean_election_is_noticed_by_its_epoch_and_not_papered_over",
         "engine/kafka/source.py",
-        "with_position(source, next_offset, leader_epoch)",
-        "with_position(source, next_offset, None)",
+        "open_reader(source, properties, next_offset, leader_epoch)",
+        "open_reader(source, properties, next_offset, None)",
     ),
     Mutant(
         "expired records: the client jumps to the first that is left",
@@ -213,8 +213,8 @@ MUTANTS = (
         "leader change before a marker: the epoch of the last record goes into assign",
         "test_kafka_elections.py::test_a_leader_change_between_the_last_record_and_a_trailing_marker_stops_nobody",
         "engine/kafka/source.py",
-        "        return found.offset, found.leader_epoch\n",
-        "        return found.offset, self._last_epoch\n",
+        "            part = self._slice(position, epoch)\n",
+        "            part = self._slice(position, reader.last_epoch)\n",
     ),
     Mutant(
         "root gone: whoever is at work goes on where it was",
