@@ -28,8 +28,8 @@ from programs import finish, kafka, saying
 
 from streamlake.engine.cli.common import load
 from streamlake.engine.contracts import BatchLimits, Validator
-from streamlake.engine.kafka import source as reading
 from streamlake.engine.kafka.batches import Columns
+from streamlake.engine.kafka.message_reader import ClientReader, NativeReader
 from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
 from streamlake.engine.records import TopicPartition
@@ -104,7 +104,8 @@ def main() -> int:
             patch.object(Columns, "add", clock.around("columns: take messages apart", Columns.add)),
             patch.object(KafkaSource, "_read", clock.around("consume()", KafkaSource._read)),  # noqa: SLF001  (the call that waits for the client)
             patch.object(ParquetRows, "flush", clock.around("encode and compress", ParquetRows.flush)),
-            patch.object(reading, "SLICE_ROWS_MAX", wanted.slice_rows),
+            patch.object(NativeReader, "slice_rows", wanted.slice_rows or NativeReader.slice_rows),
+            patch.object(ClientReader, "slice_rows", wanted.slice_rows or ClientReader.slice_rows),
         ):
             source = KafkaSource(TopicPartition(name, 0), properties, 0, None, wanted.records)
             rows, size, process, main_thread, wall = _run(source, wanted, clock)
@@ -184,7 +185,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--columns", choices=("envelope", "typed", "value"), default="envelope")
     parser.add_argument("--compression", help="zstd, snappy, gzip or none, as the format has it")
     parser.add_argument("--model", help="a pydantic model instead of the JSON Schema, as models:CheckedOrder")
-    parser.add_argument("--slice-rows", type=int, default=reading.SLICE_ROWS_MAX)
+    parser.add_argument("--slice-rows", type=int)
     parser.add_argument("--property", action="append", default=[], metavar="NAME=VALUE", help="of librdkafka")
     parser.add_argument("--headers", action="store_true", help="records with the three headers of `produce`")
     return parser.parse_args()

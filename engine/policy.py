@@ -7,7 +7,7 @@ from itertools import repeat
 from operator import is_
 from typing import Literal
 
-from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict, has_null, longest_of
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict, beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +49,11 @@ def _special(batch: Batch, policies: Policies) -> list[int]:
 
     Of most batches there are none, and C loops find that out.
     """
-    limit = policies.record_bytes_max
-    if not has_null(batch.values) and longest_of(batch.values) <= limit and not _some_unreadable(batch):
-        return []
-    return [
-        index
-        for index, (value, headers) in enumerate(zip(batch.values, batch.headers, strict=True))
-        if value is None or len(value) > limit or headers is UNREADABLE_HEADERS
-    ]
-
-
-def _some_unreadable(batch: Batch) -> bool:
-    if batch.headers.count(None) == len(batch):
-        return False
-    return any(map(is_, batch.headers, repeat(UNREADABLE_HEADERS)))
+    special, headers = beyond(batch.values, policies.record_bytes_max), batch.headers
+    if headers.count(None) == len(headers) or not any(map(is_, headers, repeat(UNREADABLE_HEADERS))):
+        return special
+    unreadable = (index for index, one in enumerate(headers) if one is UNREADABLE_HEADERS)
+    return sorted({*special, *unreadable})
 
 
 def _places(left_out: Sequence[int]) -> Callable[[int], int]:

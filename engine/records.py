@@ -4,12 +4,14 @@ Read this file first, then `entries.py` and `contracts.py`. An offset kept anywh
 range is half-open. Everything here is a small frozen type; standard library only.
 """
 
+import sys
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
 from operator import is_
-from typing import Any, Literal, Protocol, TypeVar, cast, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 Header = tuple[str, bytes | None]
 
@@ -100,28 +102,38 @@ FEW = 50
 """One item in so many is dropped from a list by deleting it; more by going through the list once."""
 
 
-@runtime_checkable
-class Packed(Protocol):
+class Packed(ABC):
     """A sequence of bytes and None that has all of them in one buffer, and does itself what would make an object each.
 
-    What makes them is `streamlake-native`; as every sequence they can be read item by item.
+    What makes them is `streamlake-native`; as every sequence they can be read item by item. A class is one of these
+    that has what is declared here.
     """
 
-    null_count: int
     nbytes: int
-    longest: int
-    """The bytes of the longest item; 0 where there is none."""
+    """What all items hold."""
 
+    @abstractmethod
+    def beyond(self, limit: int, /) -> list[int]:
+        """The indices of those that are None or longer than `limit`, ascending."""
+
+    @abstractmethod
     def take(self, indices: Sequence[int], /) -> Sequence[bytes | None]:
         """The items at `indices`, ascending."""
 
+    @abstractmethod
     def without(self, indices: Sequence[int], /) -> Sequence[bytes | None]:
         """All but the items at `indices`, ascending."""
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> bool:
+        return all(hasattr(other, name) for name in ("nbytes", *cls.__abstractmethods__))
 
 
 def has_null(items: Sequence[bytes | None]) -> bool:
     """Whether one of them is None; by identity: to compare bytes costs more."""
-    return items.null_count > 0 if isinstance(items, Packed) else any(map(is_, items, repeat(None)))
+    if isinstance(items, Packed):
+        return bool(items.beyond(sys.maxsize))
+    return any(map(is_, items, repeat(None)))
 
 
 def bytes_of(items: Sequence[bytes | None]) -> int:
@@ -134,11 +146,16 @@ def bytes_of(items: Sequence[bytes | None]) -> int:
         return sum(map(len, filter(None, items)))
 
 
-def longest_of(items: Sequence[bytes | None]) -> int:
-    """The bytes of the longest; 0 where there is none."""
+def beyond(items: Sequence[bytes | None], limit: int) -> list[int]:
+    """The indices of those that are None or longer than `limit`, ascending."""
     if isinstance(items, Packed):
-        return items.longest
-    return max(map(len, filter(None, items)), default=0)
+        return items.beyond(limit)
+    try:
+        if max(map(len, cast("Sequence[bytes]", items)), default=0) <= limit:
+            return []
+    except TypeError:  # there is None among them
+        pass
+    return [index for index, item in enumerate(items) if item is None or len(item) > limit]
 
 
 def _taken(items: Sequence[T], indices: Sequence[int]) -> Sequence[T]:

@@ -20,7 +20,6 @@ from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 POLL_SECONDS = 0.5  # how long one call may block: bounds the time between two heartbeats
 IDLE_SECONDS = 1.0
 GATHER_SECONDS = 0.01
-SLICE_ROWS_MAX = 2000  # also per call; many more take memory and miss the processor's cache
 SLICE_BYTES_MAX = 2 * 2**20
 SLICE_SECONDS_MAX = 0.25  # few messages a second are gathered: each slice has a price of its own
 MESSAGES_FIRST = 500  # until the size of this topic's messages is known
@@ -80,7 +79,7 @@ class KafkaSource:
         rows, size = reader.rows, reader.bytes
         size_max = min(limits.bytes_max - taken.bytes - size, SLICE_BYTES_MAX)
         count = int(size_max / self._bytes_mean) + 1 if self._bytes_mean else MESSAGES_FIRST
-        count = max(1, min(count, limits.rows_max - taken.rows - rows, SLICE_ROWS_MAX))
+        count = max(1, min(count, limits.rows_max - taken.rows - rows, reader.slice_rows))
         some = taken.rows + rows > 0
         left = limits.seconds_max - (time.monotonic() - began) if some else IDLE_SECONDS
         try:
@@ -141,5 +140,5 @@ class Taken:
 
 def _is_a_slice(reader: MessageReader, seconds: float) -> bool:
     """Whether what was gathered is worth to be worked on."""
-    many = reader.rows >= SLICE_ROWS_MAX or reader.bytes >= SLICE_BYTES_MAX
+    many = reader.rows >= reader.slice_rows or reader.bytes >= SLICE_BYTES_MAX
     return many or (reader.rows > 0 and seconds >= SLICE_SECONDS_MAX)

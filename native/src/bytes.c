@@ -199,23 +199,24 @@ static Py_ssize_t null_count(const Bytes *self) {
     return nulls;
 }
 
-static PyObject *get_null_count(Bytes *self, void *unused) {
-    (void)unused;
-    return PyLong_FromSsize_t(null_count(self));
-}
-
 static PyObject *get_nbytes(Bytes *self, void *unused) {
     (void)unused;
     return PyLong_FromLong(self->store->ends[self->first + self->rows] - self->store->ends[self->first]);
 }
 
-static PyObject *get_longest(Bytes *self, void *unused) {
-    (void)unused;
-    int32_t longest = 0;
+static PyObject *bytes_beyond(PyObject *object, PyObject *given) {
+    Bytes *self = (Bytes *)object;
+    Py_ssize_t limit = PyLong_AsSsize_t(given);
+    if (limit == -1 && PyErr_Occurred()) return NULL;
+    PyObject *found = PyList_New(0);
     const int32_t *ends = self->store->ends + self->first;
-    for (Py_ssize_t i = 0; i < self->rows; i++)
-        if (ends[i + 1] - ends[i] > longest) longest = ends[i + 1] - ends[i];
-    return PyLong_FromLong(longest);
+    for (Py_ssize_t i = 0; found != NULL && i < self->rows; i++) {
+        if (ends[i + 1] - ends[i] <= limit && store_valid(self->store, (size_t)(self->first + i))) continue;
+        PyObject *index = PyLong_FromSsize_t(i);
+        if (index == NULL || PyList_Append(found, index) < 0) Py_CLEAR(found);
+        Py_XDECREF(index);
+    }
+    return found;
 }
 
 /* For another process, which may as well have a list. */
@@ -322,6 +323,7 @@ static PyObject *bytes_make(PyTypeObject *type, PyObject *arguments, PyObject *n
 }
 
 static PyMethodDef methods[] = {
+    {"beyond", bytes_beyond, METH_O, "The indices of those that are None or longer than so many bytes."},
     {"take", bytes_take, METH_O, "The items at ascending indices."},
     {"without", bytes_without, METH_O, "All but the items at ascending indices."},
     {"__reduce__", bytes_reduce, METH_NOARGS, "For pickle."},
@@ -329,9 +331,7 @@ static PyMethodDef methods[] = {
     {0},
 };
 static PyGetSetDef properties[] = {
-    {"null_count", (getter)get_null_count, NULL, "How many are None.", NULL},
     {"nbytes", (getter)get_nbytes, NULL, "The bytes of all items.", NULL},
-    {"longest", (getter)get_longest, NULL, "The bytes of the longest item; 0 for no items.", NULL},
     {0},
 };
 static PyType_Slot slots[] = {

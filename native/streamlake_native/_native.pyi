@@ -33,9 +33,7 @@ Filled: TypeAlias = tuple[int, int, bytes | None, bytes | None, bytes | None]
 class Bytes(Sequence[bytes | None]):
     """A sequence of bytes and None in one buffer, of 2 GiB at most; Arrow takes it as it is."""
 
-    null_count: int
     nbytes: int
-    longest: int
     def __new__(cls, items: Iterable[bytes | None]) -> Bytes: ...
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[bytes | None]: ...
@@ -43,6 +41,8 @@ class Bytes(Sequence[bytes | None]):
     def __getitem__(self, index: int, /) -> bytes | None: ...
     @overload
     def __getitem__(self, index: slice, /) -> Sequence[bytes | None]: ...
+    def beyond(self, limit: int, /) -> list[int]:
+        """The indices of those that are None or longer than so many bytes, ascending."""
     def take(self, indices: Sequence[int], /) -> Bytes:
         """The items at ascending indices. Raises IndexError for others."""
     def without(self, indices: Sequence[int], /) -> Bytes:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamlake.engine.compiled import compiled
-from streamlake.engine.records import Packed
+from streamlake.engine.records import Packed, beyond, bytes_of, has_null
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -27,6 +27,7 @@ def made(items: list[bytes | None]) -> Any:
 @given(ITEMS, PLACES, PLACES, st.sampled_from([None, 1, 1, 2, -1, -3]))
 def test_it_reads_as_the_list(items: list[bytes | None], start: int | None, stop: int | None, step: int | None) -> None:
     packed = made(items)
+    assert issubclass(type(packed), Packed)
     assert list(packed) == items
     assert [packed[index] for index in range(-len(items), len(items))] == items + items
     part, expected = packed[start:stop:step], items[start:stop:step]
@@ -42,10 +43,12 @@ def test_what_is_left_and_what_is_taken(items: list[bytes | None], data: st.Data
     some = sorted(data.draw(st.sets(st.integers(0, len(part) - 1))) if part else [])
     assert list(packed.take(some)) == [part[index] for index in some]
     assert list(packed.without(some)) == [item for index, item in enumerate(part) if index not in some]
-    assert isinstance(packed, Packed)
-    assert packed.null_count == part.count(None)
     assert packed.nbytes == sum(len(item or b"") for item in part)
-    assert packed.longest == max((len(item or b"") for item in part), default=0)
+    limit = data.draw(st.integers(0, 40))
+    assert packed.beyond(limit) == beyond(part, limit)
+    assert packed.beyond(limit) == [at for at, item in enumerate(part) if item is None or len(item) > limit]
+    assert has_null(packed) == has_null(part) == (None in part)
+    assert bytes_of(packed) == bytes_of(part)
 
 
 @given(ITEMS, PLACES, PLACES)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal
 
 from streamlake.engine.records import Batch
@@ -37,6 +38,7 @@ def groups_of(batch: Batch, by: PartitionBy, now: datetime) -> list[Group]:
     return [(_record_folder(by, value), rows[value]) for value in sorted(rows)]
 
 
+@lru_cache(maxsize=8)  # asked for each slice of a batch, with the moment that it began
 def ingestion_folder(by: PartitionBy, now: datetime) -> str:
     """The partition path by ingestion time; also that of dead letters, whatever the rows go by."""
     if by == "none":

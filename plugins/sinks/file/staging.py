@@ -14,6 +14,7 @@ from streamlake.engine.failpoints import failpoint
 from streamlake.engine.records import OffsetRange, PayloadKind
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Staging, Stored
+from streamlake.plugins.sinks.file.formats import arrays
 from streamlake.plugins.sinks.file.options import FileSinkOptions
 
 
@@ -122,7 +123,7 @@ class Span:
     def add(self, numbers: Sequence[int]) -> None:
         """Take some more into account."""
         if numbers:
-            least, most = min(numbers), max(numbers)
+            least, most = arrays.least_and_most(numbers)
             self.least = least if self.least is None else min(least, self.least)
             self.most = most if self.most is None else max(most, self.most)
 

@@ -9,6 +9,7 @@ from operator import is_not, itemgetter, sub
 from typing import Any, TypeAlias, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from streamlake.engine.records import Header, Packed
 
@@ -57,6 +58,14 @@ def integers(items: Sequence[int]) -> pa.Int64Array:
     if isinstance(items, array):
         return cast("pa.Int64Array", pa.Array.from_buffers(pa.int64(), len(items), [None, pa.py_buffer(items)]))
     return pa.array(items, pa.int64())
+
+
+def least_and_most(items: Sequence[int]) -> tuple[int, int]:
+    """Of at least one."""
+    if isinstance(items, array):
+        bounds: Any = pc.min_max(integers(items))
+        return bounds["min"].as_py(), bounds["max"].as_py()
+    return min(items), max(items)
 
 
 def timestamps(milliseconds: Sequence[int], types: Sequence[int]) -> Column:

@@ -209,7 +209,7 @@ def _position(batch: Batch) -> dict[str, Column]:
     return {
         "_partition": arrays.constant(batch.source.partition, pa.int32(), len(batch)),
         "_offset": arrays.integers(batch.offsets),
-        "_timestamp": arrays.timestamps(batch.timestamps_ms, batch.timestamp_types).cast(TIMESTAMP),
+        "_timestamp": arrays.timestamps(batch.timestamps_ms, batch.timestamp_types).view(TIMESTAMP),
     }
 
 
