@@ -42,7 +42,7 @@ class Tree:
 
 
 def workers_below(pid: int) -> Iterator[psutil.Process]:
-    """The worker processes below `pid`: the forkserver's children (which have its command line)."""
+    """The worker processes below `pid`: the forkserver's children (which have its name)."""
     try:
         below = psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -79,6 +79,6 @@ def _parent_of(process: psutil.Process) -> int:
 
 def _runs(process: psutil.Process, what: str) -> bool:
     try:
-        return what in " ".join(process.cmdline())
+        return what == process.name() or what in " ".join(process.cmdline())
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False

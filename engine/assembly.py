@@ -1,8 +1,6 @@
 """Puts an engine together from a pipeline's YAML: the composition root of the supervisor's side."""
 
 import contextlib
-import multiprocessing
-import multiprocessing.forkserver
 import os
 import signal
 import socket
@@ -19,6 +17,7 @@ from streamlake.engine.contracts import Sink
 from streamlake.engine.desk import Desk
 from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ConfigError, Exit, LedgerDamagedError
+from streamlake.engine.forking import start_forkserver
 from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.membership import KafkaMembership
 from streamlake.engine.kafka.settings import admin_properties, check_properties, member_properties
@@ -163,11 +162,10 @@ def _start_forkserver(config: PipelineConfig) -> None:
     Of the plugins only our own: of a user's module nobody knows whether it may be imported before a fork.
     """
     add_python_path(config.python_path)
-    classes = (validator_class(config.validator.type), sink_class(config.sink.type))
-    ours = sorted({found.__module__ for found in classes if found.__module__.startswith("streamlake.")})
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([PRELOAD_FIRST, run_worker.__module__, *ours, PRELOAD_LAST])
-    multiprocessing.forkserver.ensure_running()
+    modules = {found.__module__ for found in (validator_class(config.validator.type), sink_class(config.sink.type))}
+    ours = sorted(module for module in modules if module.startswith("streamlake."))
+    preload = (PRELOAD_FIRST, run_worker.__module__, *ours, PRELOAD_LAST)
+    start_forkserver(preload, fork=len(ours) == len(modules))
 
 
 @contextlib.contextmanager

@@ -66,7 +66,7 @@ ROOMS: Mapping[str, Room] = {
         may=("floor",),
     ),
     "processes": Room(
-        ("engine.supervisor", "engine.slot", "engine.child", "engine.desk", "engine.backoff"),
+        ("engine.supervisor", "engine.slot", "engine.child", "engine.forking", "engine.desk", "engine.backoff"),
         "Who runs, who is restarted, who is parked: knows processes, and the group and the broker as Protocols.",
         may=("floor", "messages"),
         lazily=("preload",),

@@ -105,6 +105,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     STREAMLAKE_DEBUG=1 shows the traceback of every error.
     """
     gc.set_threshold(GARBAGE_THRESHOLD)
+    # Before pyarrow is imported, as in `engine/preload.py`, which says why: workers are forked from this process.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
         # A reader of our output who is gone (`| head`) is click's: it ends quietly with 1.
         streamlake.main(arguments, prog_name="streamlake", standalone_mode=False)

@@ -173,7 +173,9 @@ def _is_worker(process: psutil.Process) -> bool:
     """A forkserver's child: its parent is the forkserver, not the supervisor."""
     try:
         parent = process.parent()
-        return parent is not None and "forkserver" in " ".join(parent.cmdline()) and process.pid != parent.pid
+        if parent is None or process.pid == parent.pid:
+            return False
+        return parent.name() == "forkserver" or "forkserver" in " ".join(parent.cmdline())
     except psutil.NoSuchProcess:
         return False
 
