@@ -95,7 +95,7 @@ def measure(bench: Bench) -> Iterator[Figure]:
     topic = filled(bench, "landing", bench.records, broken=BROKEN_RATIO)
     nothing = filled(bench, "nothing", 0)
     ratios: dict[str, list[float]] = {name: [] for name, *_ in FORMS}
-    costs, rates, drains, by_python, starts = [], [], [], [], []
+    costs, rates, drains, by_python, starts, pure = [], [], [], [], [], []
     for number in range(bench.repeats):
         bench.say(f"landing them in {len(FORMS)} forms, {number + 1} of {bench.repeats}")
         drains.append(topic.drain(bench))
@@ -108,8 +108,10 @@ def measure(bench: Bench) -> Iterator[Figure]:
                 costs.append(landed.cpu / million)
                 rates.append(bench.records / landed.wall)
         by_python.append(topic.drain(bench, "python"))
+        pure.append(topic.land(bench, STREAMLAKE_NATIVE="0").cpu / drains[-1])
     for name, _, _, aim in FORMS:
         yield Figure(name, ratios[name], "drains", aim)
+    yield Figure(f"{FORMS[0][0]}, without streamlake-native", pure, "drains")
     yield Figure("  the first of these: CPU a million records", costs, "s", remark="all processes, start and stop too")
     yield Figure("  … records a second", rates, "/s", remark="start and stop included")
     yield Figure("  … of its CPU to start and stop (a run over nothing)", starts, "s")

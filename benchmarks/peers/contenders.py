@@ -65,8 +65,8 @@ class Contender:
         return found
 
 
-def _ours(form: str, columns: str) -> Callable[[Race, Path, str], list[str]]:
-    return lambda race, folder, _: [race.servers, race.topic, str(folder), str(race.partitions), form, columns]
+def _ours(form: str, columns: str, way: str = "compiled") -> Callable[[Race, Path, str], list[str]]:
+    return lambda race, folder, _: [race.servers, race.topic, str(folder), str(race.partitions), form, columns, way]
 
 
 def _hand_written(processes: int) -> Callable[[Race, Path, str], list[str]]:
@@ -100,6 +100,7 @@ CONTENDERS = (
     Contender("StreamLake, Parquet", ours, _ours("parquet", "envelope"), ours=True),
     Contender("StreamLake, Parquet, typed", ours, _ours("parquet", "typed"), ours=True),
     Contender("StreamLake, JSON lines", ours, _ours("jsonl", "envelope"), ours=True),
+    Contender("StreamLake, Parquet, nothing compiled", ours, _ours("parquet", "envelope", "pure"), ours=True),
     Contender("Kafka Connect FileStreamSink", connect, _connect, "Apache Kafka 4.3.1"),
     Contender("Python by hand, 1 process", hand_written, _hand_written(1)),
     Contender("Python by hand, 4 processes", hand_written, _hand_written(4)),

@@ -1,9 +1,10 @@
 """StreamLake as its users run it: `streamlake run`, a worker process for each partition, JSON Schema or typed columns.
 
 The whole promise switched on: ledger, fsync, dead letters in files and in their topic, and what `prove` needs. All
-settings are the defaults. Exactly once.
+settings are the defaults. Exactly once. `pure` is without the optional package `streamlake-native`.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ GUARANTEE = "exactly once, proven"
 REQUIREMENTS: tuple[str, ...] = ()
 
 
-def run(servers: str, topic: str, folder: str, partitions: str, form: str, columns: str) -> None:
+def run(servers: str, topic: str, folder: str, partitions: str, form: str, columns: str, way: str) -> None:
     """Land what is there now."""
     pipeline = Path(folder) / "pipeline.yaml"
     schema = Path(__file__).parents[2] / "plugins" / "validators" / "orders.schema.json"
@@ -26,7 +27,9 @@ def run(servers: str, topic: str, folder: str, partitions: str, form: str, colum
         f"dead_letters:\n  topic: {{name: {topic}.dlq, partitions: 1, replication_factor: 1}}\n"
     )
     streamlake = str(Path(sys.executable).with_name("streamlake"))
-    sys.exit(subprocess.run([streamlake, "run", str(pipeline), "--until-end"], check=False).returncode)
+    environment = os.environ | ({"STREAMLAKE_NATIVE": "0"} if way == "pure" else {})
+    command = [streamlake, "run", str(pipeline), "--until-end"]
+    sys.exit(subprocess.run(command, env=environment, check=False).returncode)
 
 
 def landed(folder: Path) -> Iterator[bytes]:

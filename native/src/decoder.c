@@ -39,6 +39,11 @@ static int text(Decoder *self, PyObject *bytes, Text *into) {
     into->bytes = allocate(self, into->size + 1, 1);
     if (into->bytes == NULL) return -1;
     memcpy(into->bytes, content, into->size);
+    size_t head = into->size < 8 ? into->size : 8;
+    uint8_t ones[8] = {0};
+    memset(ones, 0xFF, head);
+    memcpy(&into->mask, ones, 8);
+    memcpy(&into->head, content, head);
     return 0;
 }
 

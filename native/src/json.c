@@ -352,12 +352,22 @@ static int64_t characters(const Span *span) {
     return found;
 }
 
-static inline int text_allowed(const Rule *rule, const Span *span) {
+/* Whether `at`, of which `left` bytes may be read, begins with the text: most are short, and need no call. */
+static inline int begins_with(const uint8_t *at, size_t left, const Text *text) {
+    if (UNLIKELY(left < 8)) return left >= text->size && memcmp(at, text->bytes, text->size) == 0;
+    uint64_t head;
+    memcpy(&head, at, 8);
+    if ((head ^ text->head) & text->mask) return NO;
+    return text->size <= 8 || (left >= text->size && memcmp(at + 8, text->bytes + 8, text->size - 8) == 0);
+}
+
+static inline int text_allowed(const Reader *reader, const Rule *rule, const Span *span) {
     size_t size = (size_t)(span->end - span->begin);
     if (rule->n_words) {
         if (span->escaped) return NO;
+        size_t left = (size_t)(reader->end - span->begin);
         for (size_t i = 0; i < rule->n_words; i++)
-            if (rule->words[i].size == size && memcmp(rule->words[i].bytes, span->begin, size) == 0) return YES;
+            if (rule->words[i].size == size && begins_with(span->begin, left, &rule->words[i])) return YES;
         return NO;
     }
     if (rule->format != FORMAT_NONE && (span->escaped || !formatted(rule->format, span->begin, size))) return NO;
@@ -417,7 +427,7 @@ static int append_text(Column *out, const Span *span) {
 static int string_value(Reader *reader, const Rule *rule, Column *out) {
     Span span;
     reader->at++;
-    if (!string(reader, &span) || !(rule->kinds & KIND_STRING) || !text_allowed(rule, &span)) return NO;
+    if (!string(reader, &span) || !(rule->kinds & KIND_STRING) || !text_allowed(reader, rule, &span)) return NO;
     if (out == NULL) return YES;
     if (out->holds == OUT_STRING) return append_text(out, &span);
     size_t size = (size_t)(span.end - span.begin);
@@ -570,8 +580,8 @@ static inline int key(Reader *reader, const Rule *rule, size_t expected, ptrdiff
     reader->at++;
     if (LIKELY(expected < rule->n_fields)) {
         const Text *name = &rule->fields[expected].name;
-        if (LIKELY((size_t)(reader->end - reader->at) > name->size && reader->at[name->size] == '"' &&
-                   memcmp(reader->at, name->bytes, name->size) == 0)) {
+        size_t left = (size_t)(reader->end - reader->at);
+        if (LIKELY(left > name->size && reader->at[name->size] == '"' && begins_with(reader->at, left, name))) {
             reader->at += name->size + 1;
             *which = (ptrdiff_t)expected;
             return YES;

@@ -58,6 +58,7 @@ typedef struct {
 typedef struct {
     uint8_t *bytes;
     size_t size;
+    uint64_t head, mask; /* the first 8 bytes, zeros for those that it has not; and ones for those that it has */
 } Text;
 
 typedef struct Rule Rule;

@@ -214,6 +214,13 @@ static PyObject *reader_make(PyTypeObject *type, PyObject *arguments, PyObject *
     }
     kafka.poll_set_consumer(self->client);
     self->queue = kafka.queue_get_consumer(self->client);
+    if (self->queue == NULL) {
+        kafka.destroy(self->client);
+        self->client = NULL;
+        PyErr_SetString(PyExc_ValueError, "a consumer needs a group.id");
+        reader_dealloc(self);
+        return NULL;
+    }
     self->logs = kafka.queue_new(self->client);
     kafka.set_log_queue(self->client, self->logs);
     self->place = kafka.topic_partition_list_new(1);
@@ -380,7 +387,7 @@ static int add_headers(Reader *self, const Message *message, size_t row) {
         }
     } else {
         list = pairs(self, self->seen + self->seen_size, size, &bytes);
-        memmove(self->seen, self->seen + self->seen_size, size);
+        if (size) memmove(self->seen, self->seen + self->seen_size, size);
         self->seen_size = size;
     }
     if (list == NULL) return -1;

@@ -94,7 +94,8 @@ class Gate:
         next one: it is in the cache then.
         """
         numbers = range(len(values)) if indices is None else indices
-        for first, piece in pieces_of(values):
+        for first, packed in pieces_of(values):
+            piece = list(packed)  # an item that lies in one buffer with others is made once and not at each look
             of_piece = numbers[first : first + len(piece)]
             if self._plain(piece):
                 yield Admitted(refused, of_piece, cast("Sequence[bytes]", piece))
