@@ -144,7 +144,7 @@ def test_a_library_without_librdkafka_is_refused() -> None:
 
 
 def test_a_closed_reader_says_so_and_calls_are_checked() -> None:
-    with pytest.raises(ValueError, match="group.id"):
+    with pytest.raises(ValueError, match=r"group\.id"):
         made()
     reader = made(**{"group.id": "tests"})
     for count in (0, -1, 100_000):
