@@ -12,7 +12,7 @@ from streamlake.engine.errors import ConfigError, DeadLetterError, SourceError
 from streamlake.engine.kafka.producer import RecordProducer
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
-from streamlake.engine.records import DeadLetter, Header, TopicPartition
+from streamlake.engine.records import DeadLetter, Header, Reason, TopicPartition
 
 log = structlog.get_logger("streamlake.dead_letters")
 
@@ -25,6 +25,9 @@ BATCH_BYTES_MAX = 1_000_000
 RECORD_OVERHEAD_BYTES = 128
 """A batch with one record: 61 bytes of batch header, and lengths and deltas of the record, rounded up."""
 HEADER_OVERHEAD_BYTES = 8
+UTF8_BYTES_MAX = 4
+OUR_HEADERS_BYTES_MAX = 16_384
+"""What our headers take without the field: a message of 4,000 bytes, names that Kafka and we limit to some hundred."""
 
 CONNECT_PREFIX = "__connect.errors."
 """Names of Kafka Connect, which tools know: org.apache.kafka.connect.runtime.errors.DeadLetterQueueReporter."""
@@ -61,6 +64,7 @@ class KafkaDeadLetters:
         self._whose: list[Header] = [("streamlake.pipeline", _bytes(config.pipeline)), ("streamlake.run", _bytes(run))]
         self._validator: list[Header] = [("streamlake.validator", validator)]
         self._places: dict[TopicPartition, list[Header]] = {}
+        self._reasons: dict[Reason, tuple[Header, Header]] = {}
 
     def send(self, letters: Sequence[DeadLetter]) -> None:
         """Return when every letter is acknowledged by all replicas in sync.
@@ -148,25 +152,40 @@ class KafkaDeadLetters:
                 headers.append(("streamlake.truncated", _truncated(letter, out)))
             key = None if "key" in out else letter.key
             value = None if "value" in out else letter.value
-            if _size(key, value, headers) <= self._limit or less == len(_LESS) - 1:
+            if less == len(_LESS) - 1 or self._fits(letter) or _size(key, value, headers) <= self._limit:
                 return key, value, headers
             less += 1
 
+    def _fits(self, letter: DeadLetter) -> bool:
+        """Whether the whole letter surely fits; no means little. To add up its headers costs as much as to send it."""
+        if letter.headers:
+            return False
+        size = len(letter.value or b"") + len(letter.key or b"") + UTF8_BYTES_MAX * len(letter.field or "")
+        return size + OUR_HEADERS_BYTES_MAX <= self._limit
+
     def _error_headers(self, letter: DeadLetter) -> list[Header]:
-        reason, field = letter.reason, letter.field
+        field, (kind, reason) = letter.field, self._reason(letter.reason)
         return [
             *self._place(letter.source),
             ("__connect.errors.offset", b"%d" % letter.offset),
             *self._stage,
-            ("__connect.errors.exception.class.name", b"streamlake.%b" % reason.encode()),
+            kind,
             ("__connect.errors.exception.message", _bytes(letter.message[:MESSAGE_CHARS_MAX])),
             *self._whose,
-            ("streamlake.reason", reason.encode()),
+            reason,
             *([] if field is None else [("streamlake.field", _bytes(field))]),
             ("streamlake.attempt", b"%d" % letter.attempt),
             ("streamlake.first_failed_at", b"%d" % letter.first_failed_at_ms),
             *self._validator,
         ]
+
+    def _reason(self, reason: Reason) -> tuple[Header, Header]:
+        """The two headers that say it, made once."""
+        if reason not in self._reasons:
+            text = reason.encode()
+            kind = ("__connect.errors.exception.class.name", b"streamlake.%b" % text)
+            self._reasons[reason] = (kind, ("streamlake.reason", text))
+        return self._reasons[reason]
 
     def _place(self, source: TopicPartition) -> list[Header]:
         """Topic and partition, made once: all letters of a worker come from one."""

@@ -26,7 +26,7 @@ REASONS_MAX = 20
 
 @dataclass(slots=True)
 class Deliveries:
-    """What became of the records sent so far: `sent = acked + failed` after a flush.
+    """What became of the records sent so far: `acked` is counted at a flush, and then `sent = acked + failed`.
 
     `reasons` counts failures by sentence, the first REASONS_MAX different ones; `tagged` has the error of each
     failed record that was sent with a tag.
@@ -60,16 +60,21 @@ class RecordProducer:
         """Hand over records that all carry the same headers; what fails is counted, not raised."""
         produce, on_delivery, common = self._producer.produce, self._delivered, list(headers) or None
         for key, value in records:
+            self.deliveries.sent += 1
             try:
                 produce(topic, value, key, on_delivery=on_delivery, headers=common)  # type: ignore[arg-type]  # bytes or None: a list is invariant
-                self.deliveries.sent += 1
             except (BufferError, KafkaException):
                 self._send_slowly(topic, key, value, common, on_delivery)
         self._producer.poll(0)
 
     def send_one(self, topic: str, key: bytes | None, value: bytes | None, headers: Sequence[Header], tag: int) -> None:
         """Hand over one record; if it fails, its error is found in `deliveries.tagged[tag]`."""
-        self._send_slowly(topic, key, value, list(headers), partial(self._delivered_tagged, tag))
+        given, on_delivery = list(headers), partial(self._delivered_tagged, tag)
+        self.deliveries.sent += 1
+        try:
+            self._producer.produce(topic, value, key, on_delivery=on_delivery, headers=given)  # type: ignore[arg-type]  # see `send`
+        except (BufferError, KafkaException):
+            self._send_slowly(topic, key, value, given, on_delivery)
 
     def wait(self, seconds: float) -> None:
         """Let time pass, serving delivery reports and beating: for a limited rate."""
@@ -90,6 +95,8 @@ class RecordProducer:
                 self._producer.purge()  # what is left is reported as _PURGE_QUEUE or _PURGE_INFLIGHT
                 self._producer.flush(POLL_SECONDS)
                 break
+        # Only failures are reported (`delivery.report.only.error`): an object and a call less for each other record.
+        self.deliveries.acked = self.deliveries.sent - self.deliveries.failed - len(self._producer)
         return self.deliveries
 
     def close(self, timeout_seconds: float = 5.0) -> None:
@@ -105,7 +112,6 @@ class RecordProducer:
 
     def _send_slowly(self, topic: str, key: bytes | None, value: bytes | None, headers: Any, on_delivery: Any) -> None:
         """Try again until there is room. A record that finds no room in an empty queue never will."""
-        self.deliveries.sent += 1
         while True:
             empty = len(self._producer) == 0
             try:
@@ -123,9 +129,7 @@ class RecordProducer:
                 return
 
     def _delivered(self, error: KafkaError | None, _message: Message | None) -> None:
-        if error is None:
-            self.deliveries.acked += 1
-        else:
+        if error is not None:
             self._failed(error)
 
     def _delivered_tagged(self, tag: int, error: KafkaError | None, message: Message | None) -> None:

@@ -34,6 +34,7 @@ _WRITING = {
     "compression.type": "lz4",
     "linger.ms": 5,
     "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,
+    "delivery.report.only.error": True,  # what a flush waited for and nobody reported has arrived
     "queue.buffering.max.messages": 100_000,
     "queue.buffering.max.kbytes": 65_536,
     "message.max.bytes": MESSAGE_BYTES_MAX,
