@@ -65,7 +65,7 @@ class Source(Protocol):
     """Reads one partition from one position onwards."""
 
     def slices(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Iterator[Batch]:
-        """The next batch, slice by slice, until a limit is reached; nothing when nothing came within about a second.
+        """The next batch, slice by slice, until a limit is reached; nothing when nothing came within two seconds.
 
         `go_on` is called at least once a second while reading (it is the worker's heartbeat, too); when it answers
         False the batch in hand is closed at once. What was yielded is not read again, so whoever stops taking slices

@@ -1,6 +1,7 @@
 """The worker's end of the pipe to its supervisor: heartbeat, questions, orders."""
 
 import contextlib
+import select
 import time
 from multiprocessing.connection import Connection
 
@@ -19,7 +20,7 @@ from streamlake.engine.messages import (
     ToWorker,
 )
 
-BEAT_SECONDS_MAX = 5.0
+BEAT_SECONDS_MAX = 10.0
 """Each beat wakes the supervisor; of 64 workers that is a few percent of a core when it is each second."""
 BEATS_BEFORE_STUCK = 5
 
@@ -33,6 +34,9 @@ class Link:
         self.draining = False
         self._pipe = pipe
         self._beat_at = 0.0
+        # Connection.poll makes a selector each time, which is most of what a worker does while nothing comes.
+        self._heard = select.poll()
+        self._heard.register(pipe.fileno(), select.POLLIN)
 
     def beat(self) -> None:
         """Say that the loop is alive (a few times within `stuck_seconds`) and take orders in; never blocks."""
@@ -40,7 +44,7 @@ class Link:
         if now - self._beat_at >= self._beat_seconds:
             self._beat_at = now
             self._send(Alive())
-        while self._poll(0):
+        while self._heard.poll(0):
             self._take(self._receive())
 
     def progress(self, progress: Progress) -> None:

@@ -26,6 +26,8 @@ from streamlake.engine.state import PartitionState
 log = structlog.get_logger("streamlake.supervisor")
 
 TICK_SECONDS = 0.1
+STEADY_SECONDS = 0.3
+"""A tick while nothing is due: how long a signal or a rebalance may wait for us then."""
 COMMIT_SECONDS = 0.5
 FACTS_SECONDS = 5.0
 QUIET_SECONDS = 3.0
@@ -82,7 +84,7 @@ class Supervisor:
             self._take_signals()
             self._membership.poll()
             self._say_if_waiting()
-            self._serve(TICK_SECONDS)
+            self._serve(STEADY_SECONDS if self._steady() else TICK_SECONDS)
             self._start_due()
             self._kill_overdue()
             self._commit(wait=False)
@@ -103,6 +105,11 @@ class Supervisor:
             else:
                 for slot in self._running():
                     slot.kill("stopped by a second signal")
+
+    def _steady(self) -> bool:
+        """Whether there is nothing to do but to hear the workers."""
+        busy = self._stopping is not None or self._orders.ends is not None or not self._slots
+        return not busy and all(slot.state.phase == "reading" for slot in self._slots.values())
 
     def _serve(self, seconds: float) -> None:
         """Hear the workers, bury the dead, pass the broker's answers on; waits for the first of them."""

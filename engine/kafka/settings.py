@@ -25,6 +25,8 @@ _READING = {
     "queued.max.messages.kbytes": 8_192,  # per worker process; librdkafka's 64 MiB times 64 workers is 4 GiB
     # A full queue is filled again after this long; after librdkafka's second it would be empty nearly all the time.
     "fetch.queue.backoff.ms": 50,
+    # How long a broker keeps a question while nothing comes; what comes is answered at once.
+    "fetch.wait.max.ms": 2_000,
 }
 FETCH_BYTES_FAR = 50 * 2**20
 _FETCH_SIZES = ("fetch.message.max.bytes", "fetch.max.bytes")
@@ -62,7 +64,7 @@ def reader_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]
     The group id stands there because librdkafka wants one; nothing is ever committed by such a client.
     """
     theirs = _chosen(kafka, without=(*_PRODUCER_ONLY, *_GROUP_ONLY))
-    return _connection(kafka, client_id) | _under(_READING, theirs) | {"group.id": kafka.group_id}
+    return _connection(kafka, client_id) | _reading(theirs) | {"group.id": kafka.group_id}
 
 
 def range_reader_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
@@ -86,7 +88,7 @@ def member_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]
     group: dict[str, object] = {"group.id": kafka.group_id, "group.protocol": kafka.group_protocol}
     if kafka.group_protocol == "classic":
         group["partition.assignment.strategy"] = "cooperative-sticky"
-    return _connection(kafka, client_id) | _under(_READING, _chosen(kafka, without=_PRODUCER_ONLY)) | group
+    return _connection(kafka, client_id) | _reading(_chosen(kafka, without=_PRODUCER_ONLY)) | group
 
 
 def producer_properties(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
@@ -137,6 +139,14 @@ def _security(security: SecuritySettings) -> dict[str, object]:
 def _chosen(kafka: KafkaSettings, *, without: tuple[str, ...]) -> dict[str, object]:
     """The user's own properties, less those that this kind of client would warn about."""
     return {name: value.get_secret_value() for name, value in kafka.properties.items() if not name.startswith(without)}
+
+
+def _reading(theirs: dict[str, object]) -> dict[str, object]:
+    """A consumer's properties. `socket.timeout.ms` has to be a second above `fetch.wait.max.ms`: theirs leads."""
+    found = _under(_READING, theirs)
+    if "socket.timeout.ms" in theirs and "fetch.wait.max.ms" not in theirs:
+        del found["fetch.wait.max.ms"]
+    return found
 
 
 def _under(ours: dict[str, object], theirs: dict[str, object]) -> dict[str, object]:

@@ -17,11 +17,11 @@ from streamlake.engine.kafka.explain import explain
 from streamlake.engine.kafka.message_reader import MessageReader, open_reader
 from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
-POLL_SECONDS = 0.5  # how long one call may block: bounds the time between two heartbeats
-IDLE_SECONDS = 1.0
+POLL_SECONDS = 0.9  # how long one call may block: bounds the time between two heartbeats
+IDLE_SECONDS = 1.7
 GATHER_SECONDS = 0.01
 SLICE_BYTES_MAX = 2 * 2**20
-SLICE_SECONDS_MAX = 0.25  # few messages a second are gathered: each slice has a price of its own
+SLICE_SECONDS_MAX = 30.0  # few messages a second are gathered: each slice has a price of its own
 MESSAGES_FIRST = 500  # until the size of this topic's messages is known
 
 TRUNCATED = KafkaError(KafkaError._LOG_TRUNCATION).str()  # noqa: SLF001  (librdkafka's own codes)
@@ -41,6 +41,7 @@ class KafkaSource:
     ) -> None:
         self._source, self._next, self._epoch, self._until = source, next_offset, leader_epoch, until
         self._bytes_mean = 0.0
+        self._flowing = False  # something came with the last call
         self._servers = str(properties.get("bootstrap.servers"))
         self._reader = open_reader(source, properties, next_offset, leader_epoch)
 
@@ -73,7 +74,8 @@ class KafkaSource:
         """Take in the next few messages: as many as likely fit into what is left of the limits.
 
         A call that waits long for many could return any number of giants. So it waits long for one only, and takes
-        what is there and what comes within GATHER_SECONDS: past the limit it goes by the client's queue at most.
+        what is there and what comes within GATHER_SECONDS: past the limit it goes by the client's queue at most. Where
+        nothing came the last time it waits for one at once: each wait is a wake-up.
         """
         reader = self._reader
         rows, size = reader.rows, reader.bytes
@@ -83,9 +85,10 @@ class KafkaSource:
         some = taken.rows + rows > 0
         left = limits.seconds_max - (time.monotonic() - began) if some else IDLE_SECONDS
         try:
-            came = reader.read(count, GATHER_SECONDS, self._until) if some else 0
+            came = reader.read(count, GATHER_SECONDS, self._until) if some and self._flowing else 0
             if not came:
-                reader.read(1, max(0.0, min(POLL_SECONDS, left)), self._until)
+                came = reader.read(1, max(0.0, min(POLL_SECONDS, left)), self._until)
+            self._flowing = came > 0
         except KafkaException as error:
             raise self._refusal(error.args[0]) from error
         if reader.rows > rows:

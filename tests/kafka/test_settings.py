@@ -94,6 +94,14 @@ def test_the_user_s_own_property_replaces_ours_under_either_of_its_names() -> No
     assert reader_properties(settings(properties=ONE_OF_EACH), "me")["queued.max.messages.kbytes"] == "4096"
 
 
+def test_a_short_time_out_of_the_user_s_is_no_contradiction() -> None:
+    short = settings(properties={"socket.timeout.ms": "2500"})
+    assert "fetch.wait.max.ms" not in reader_properties(short, "c")
+    check_properties(short)
+    both = settings(properties={"socket.timeout.ms": "2500", "fetch.wait.max.ms": "700"})
+    assert reader_properties(both, "c")["fetch.wait.max.ms"] == "700"
+
+
 def test_the_sign_in_is_handed_on(tmp_path: Any) -> None:
     security = {
         "protocol": "SASL_SSL",
