@@ -28,7 +28,6 @@ from programs import finish, kafka, saying
 
 from streamlake.engine.cli.common import load
 from streamlake.engine.contracts import BatchLimits, Validator
-from streamlake.engine.kafka.batches import Columns
 from streamlake.engine.kafka.message_reader import ClientReader, NativeReader
 from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
@@ -101,8 +100,7 @@ def main() -> int:
         properties = reader_properties(kafka_settings, "stages") | dict(one.split("=", 1) for one in wanted.property)
         clock = Clock()
         with (
-            patch.object(Columns, "add", clock.around("columns: take messages apart", Columns.add)),
-            patch.object(KafkaSource, "_read", clock.around("consume()", KafkaSource._read)),  # noqa: SLF001  (the call that waits for the client)
+            patch.object(KafkaSource, "_read", clock.around("read: into columns", KafkaSource._read)),  # noqa: SLF001  (the call that waits for the client)
             patch.object(ParquetRows, "flush", clock.around("encode and compress", ParquetRows.flush)),
             patch.object(NativeReader, "slice_rows", wanted.slice_rows or NativeReader.slice_rows),
             patch.object(ClientReader, "slice_rows", wanted.slice_rows or ClientReader.slice_rows),

@@ -117,7 +117,7 @@ ROOMS: Mapping[str, Room] = {
         ("engine.cli.",),
         "Commands, thin over the rest; local servers are loaded by the commands that start them.",
         may=("floor", "settings", "kafka", "messages", "window", "registry", "composition", "operations"),
-        lazily=("local",),
+        lazily=("local", "compiled"),
     ),
     "edge": Room(
         ("http_edge.",),

@@ -68,7 +68,12 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
     if wanted and not ctx.resilient_parsing:
         from importlib.metadata import version  # noqa: PLC0415  # 20 ms that nothing else needs
 
-        click.echo(f"streamlake {version('streamlake')}")
+        from streamlake.engine.compiled import compiled  # noqa: PLC0415  # the same
+
+        native = "without streamlake-native"
+        if compiled() is not None:
+            native = f"with streamlake-native {version('streamlake-native')}"
+        click.echo(f"streamlake {version('streamlake')}, {native}")
         ctx.exit()
 
 

@@ -65,6 +65,7 @@ def test_help_loads_no_heavy_library() -> None:
         (["validate"], 2, "Missing argument 'PIPELINE.yaml'"),
         (["validate", "nowhere.yaml"], 78, "nowhere.yaml: can't be read: No such file or directory"),
         (["--version"], 0, "streamlake 0."),
+        (["--version"], 0, "streamlake-native"),
     ],
 )
 def test_every_end_has_its_exit_code_and_its_sentence(arguments: list[str], code: int, said: str) -> None:

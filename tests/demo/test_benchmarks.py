@@ -34,7 +34,7 @@ def test_the_meter_ends_with_the_exit_code_of_the_command() -> None:
     assert (done.returncode, json.loads(done.stdout)["code"]) == (7, 7)
 
 
-FIGURES = [("landing", 17), ("sizes", 4), ("trickle", 3), ("idle", 3), ("startup", 2), ("proof", 1)]
+FIGURES = [("landing", 18), ("sizes", 4), ("trickle", 3), ("idle", 3), ("startup", 2), ("proof", 1)]
 
 
 @pytest.mark.parametrize(("what", "figures"), FIGURES, ids=str)
