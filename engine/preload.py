@@ -2,6 +2,8 @@
 
 # ruff: noqa: E402  (the collector is off before anything heavy is imported)
 
+import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -9,12 +11,21 @@ import sys
 from pickle import UnpicklingError
 from types import TracebackType
 
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
 # What is imported stays: looking for garbage among it again and again is a quarter of the start. `engine/preloaded.py`
 # collects once, at the end.
 gc.disable()
 
 # Before pyarrow is imported. The default pool, mimalloc, keeps what is freed: 50 MiB a worker that lands 200,000 rows.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
+# glibc gives what is large back to the kernel when it is freed, and gets it anew page by page for the next row group:
+# some percent of all CPU. What a worker frees it takes again in a moment. Elsewhere there may be no such call.
+with contextlib.suppress(AttributeError, OSError):
+    _mallopt = ctypes.CDLL(None).mallopt
+    _mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
+    _mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # glibc's largest
 
 import click  # noqa: F401  (each child imports the console script again)
 import confluent_kafka  # noqa: F401  (imported for its cost, used by the workers)
