@@ -54,6 +54,7 @@ def _alone() -> bool:
 def _fork(path: bytes, arguments: Sequence[object], kept: Sequence[int]) -> int:
     """Stands in for `multiprocessing.util.spawnv_passfds`: the last argument is the program, as Python."""
     del path
+    util._flush_std_streams()  # type: ignore[attr-defined]  # noqa: SLF001  (each child would write again what waits here)
     pid = os.fork()
     return pid or _become(str(arguments[-1]), kept)
 
@@ -66,7 +67,7 @@ def _become(program: str, kept: Sequence[int]) -> NoReturn:
         begin = 3
         for number in (*sorted(kept), os.sysconf("SC_OPEN_MAX")):
             os.closerange(begin, number)
-            begin = number + 1
+            begin = max(begin, number + 1)
         with contextlib.suppress(OSError):
             Path("/proc/self/comm").write_text(NAME)
         exec(program, {"__name__": "__main__"})  # noqa: S102  (multiprocessing's own line)

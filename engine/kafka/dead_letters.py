@@ -129,8 +129,15 @@ class KafkaDeadLetters:
         for index, (letter, less) in letters.items():
             key, value, headers = self._fitting(letter, less)
             producer.send_one(self.topic, key, value, headers, index)
-        errors = dict(producer.flush().tagged)
-        producer.deliveries.tagged.clear()
+        found = producer.flush()
+        errors = dict(found.tagged)
+        found.tagged.clear()
+        unknown = found.sent - found.acked - found.failed
+        if unknown:
+            self._producer = None  # what it still reports would be taken for another letter's
+            raise DeadLetterError(
+                f"dead-letter topic {self.topic}: nothing is known of {unknown} letters that were sent"
+            )
         return errors
 
     def _send_alone(self, producer: RecordProducer, index: int, letter: DeadLetter) -> dict[int, KafkaError]:

@@ -234,7 +234,10 @@ static int ask(Decoder *self, const uint8_t *payload, Py_ssize_t size, Py_ssize_
 static PyObject *ask_all(Decoder *self, PyObject *payloads) {
     PyObject *doubtful = PyList_New(0);
     Module *module = PyType_GetModuleState(Py_TYPE((PyObject *)self));
-    if (doubtful == NULL || module == NULL) return NULL;
+    if (doubtful == NULL || module == NULL) {
+        Py_XDECREF(doubtful);
+        return NULL;
+    }
     int failed = 0;
     if (Py_TYPE(payloads) == module->bytes_type) {
         const Bytes *bytes = (Bytes *)payloads;

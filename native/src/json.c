@@ -405,7 +405,9 @@ static size_t utf8(unsigned code, uint8_t *into) {
 static int append_text(Column *out, const Span *span) {
     if (reserve(&out->data, (size_t)(span->end - span->begin)) < 0) return NO_MEMORY;
     uint8_t *into = out->data.bytes + out->data.size;
-    if (!span->escaped) {
+    if (span->begin == span->end) {
+        ; /* perhaps there is no buffer yet */
+    } else if (!span->escaped) {
         memcpy(into, span->begin, (size_t)(span->end - span->begin));
         into += span->end - span->begin;
     } else {

@@ -96,6 +96,7 @@ typedef struct {
     int32_t last_epoch;
     char *seen; /* the headers of the record before, as librdkafka gives them */
     size_t seen_size, seen_room;
+    int broken; /* adding a message failed */
 } Reader;
 
 /* -- opening and closing -------------------------------------------------------------------------------------------- */
@@ -229,12 +230,15 @@ static PyObject *reader_make(PyTypeObject *type, PyObject *arguments, PyObject *
 }
 
 static int is_open(const Reader *self) {
-    if (self->client != NULL) return 1;
-    PyErr_SetString(PyExc_RuntimeError, "the reader is closed");
+    if (self->client != NULL && !self->broken) return 1;
+    PyErr_SetString(PyExc_RuntimeError, self->broken ? "the reader has failed before" : "the reader is closed");
     return 0;
 }
 
-static PyObject *refused(int code, const char *said) { return Py_BuildValue("(is)", code, said); }
+/* What librdkafka says may quote anything. */
+static PyObject *words(const char *said) { return PyUnicode_DecodeUTF8(said, (Py_ssize_t)strlen(said), "replace"); }
+
+static PyObject *refused(int code, const char *said) { return Py_BuildValue("(iN)", code, words(said)); }
 
 static PyObject *reader_assign(PyObject *object, PyObject *arguments) {
     Reader *self = (Reader *)object;
@@ -270,7 +274,7 @@ static PyObject *reader_logs(PyObject *object, PyObject *unused) {
         const char *facility, *said;
         int level;
         if (kafka.event_log(event, &facility, &said, &level) == 0) {
-            PyObject *line = Py_BuildValue("(iss)", level, facility, said);
+            PyObject *line = Py_BuildValue("(iNN)", level, words(facility), words(said));
             if (line == NULL || PyList_Append(lines, line) < 0) Py_CLEAR(lines);
             Py_XDECREF(line);
         }
@@ -355,6 +359,7 @@ static PyObject *pairs(const Reader *self, const char *at, size_t size, Py_ssize
         PyObject *value = length < 0 ? Py_NewRef(Py_None) : PyBytes_FromStringAndSize(at, length);
         at += length > 0 ? length : 0;
         PyObject *pair = value ? Py_BuildValue("(NN)", name, value) : NULL;
+        if (value == NULL) Py_DECREF(name);
         if (pair == NULL || PyList_Append(list, pair) < 0) Py_CLEAR(list);
         Py_XDECREF(pair);
     }
@@ -430,17 +435,21 @@ static PyObject *reader_read(PyObject *object, PyObject *arguments) {
         return refused(code, kafka.err2str(code));
     }
     PyObject *error = NULL;
-    for (ssize_t i = 0; i < n && error == NULL; i++)
-        if (self->messages[i]->err != NO_ERROR)
-            error = refused(self->messages[i]->err, kafka.message_errstr(self->messages[i]));
-    int failed = 0;
+    int refusing = 0, failed = 0;
+    for (ssize_t i = 0; i < n && !refusing; i++) {
+        refusing = self->messages[i]->err != NO_ERROR;
+        if (refusing) error = refused(self->messages[i]->err, kafka.message_errstr(self->messages[i]));
+    }
     for (ssize_t i = 0; i < n; i++) {
-        if (error == NULL && !failed && (until < 0 || self->messages[i]->offset < until))
+        if (!refusing && !failed && (until < 0 || self->messages[i]->offset < until))
             failed = add(self, self->messages[i]);
         kafka.message_destroy(self->messages[i]);
     }
-    if (failed) return NULL;
-    return error ? error : PyLong_FromSsize_t(n);
+    if (failed) {
+        self->broken = 1; /* a message may be there in part */
+        return NULL;
+    }
+    return refusing ? error : PyLong_FromSsize_t(n);
 }
 
 static PyObject *copied(const void *bytes, size_t size) {
@@ -452,6 +461,10 @@ static PyObject *reader_take(PyObject *object, PyObject *unused) {
     (void)unused;
     Module *module = PyType_GetModuleState(Py_TYPE((PyObject *)self));
     if (module == NULL) return NULL;
+    if (self->broken) {
+        is_open(self);
+        return NULL;
+    }
     Columns full = self->columns;
     size_t rows = full.values->rows;
     self->rows_hint = rows;

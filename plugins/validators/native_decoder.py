@@ -76,6 +76,7 @@ class NativeDecoder:
         if columns is not None:
             node = Struct(pa.struct([column.field for column in columns]), tuple(columns))
             self._type = cast("pa.StructType", node.arrow)
+            rule = (rule[0] & ~_NULL, *rule[1:])  # a row of a table is never null
             out = _out(node, rule)
         self._decoder = native.Decoder(rule, depth_max, out)
 

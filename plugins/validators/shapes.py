@@ -186,14 +186,15 @@ class _Shapes:
     def _behind(self, ref: str, refs: tuple[str, ...], levels: int) -> Shape:
         prefix, name = ref[: len("#/$defs/")], ref[len("#/$defs/") :]
         target = self._document.get("$defs", {}).get(name)
-        if prefix != "#/$defs/" or target is None or ref in refs:
+        escaped = not {"/", "~", "%"}.isdisjoint(name)  # a JSON pointer, which is not read here
+        if prefix != "#/$defs/" or target is None or ref in refs or escaped:
             raise InexpressibleError
         return self.shape(target, (*refs, ref), levels)
 
     def _of_types(self, names: list[str], words: Schema, refs: tuple[str, ...], levels: int) -> Shape:
         known = frozenset({"type"}).union(*(_WORDS.get(name, ()) for name in names))
-        if not known.issuperset(words):
-            raise InexpressibleError
+        if not known.issuperset(words) or ("not" in words and names != ["string"]):
+            raise InexpressibleError  # a `not` with a pattern refuses all that is no string
         return _either(tuple(self._of_type(name, words, refs, levels) for name in names))
 
     def _of_type(self, name: str, words: Schema, refs: tuple[str, ...], levels: int) -> Shape:
@@ -202,7 +203,7 @@ class _Shapes:
                 return _text(words)
             case "integer":
                 return _whole(words)
-            case "number":
+            case "number" if "multipleOf" not in words:  # said for an integer beside it, and so for this one
                 return Either((_whole(words), _double(words)))
             case "boolean" | "null":
                 return Truth() if name == "boolean" else Nothing()

@@ -11,6 +11,7 @@ from support.waiting import wait_until
 STARTS = """
 import os, sys, threading, types
 from multiprocessing import get_context
+{before}
 sys.modules["marker"] = types.ModuleType("marker")  # as if it had been imported, which takes long
 held = open("held", "w")
 if {thread}:
@@ -50,12 +51,13 @@ def asked(target, fd):
 """
 
 
-def run(folder: Path, program: str, *, fork: bool = True, thread: bool = False) -> str:
+def run(folder: Path, program: str, *, fork: bool = True, thread: bool = False, before: str = "") -> str:
     """What a program prints that has started a forkserver."""
     (folder / "child.py").write_text(CHILD)
     done = subprocess.run(
-        [sys.executable, "-c", STARTS.format(fork=fork, thread=thread) + program],
+        [sys.executable, "-c", STARTS.format(fork=fork, thread=thread, before=before) + program],
         cwd=folder,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         capture_output=True,
         text=True,
         check=False,
@@ -74,6 +76,11 @@ def test_a_child_can_have_a_forkserver_of_its_own_which_is_a_new_interpreter(tmp
     assert said.startswith("(False, ")
 
 
+def test_what_waits_to_be_written_is_written_once(tmp_path: Path) -> None:
+    program = "child.asked(child.look, 0)\nchild.asked(child.look, 0)\nprint('end')"
+    assert run(tmp_path, program, before="print('begun')") == "begun\nend"
+
+
 def test_where_something_is_in_the_way_it_is_a_new_interpreter(tmp_path: Path) -> None:
     look = "print(child.asked(child.look, held.fileno()))"
     assert run(tmp_path, look, fork=False).startswith("(False, ")
@@ -82,7 +89,7 @@ def test_where_something_is_in_the_way_it_is_a_new_interpreter(tmp_path: Path) -
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(CHILD)
-    program = STARTS.format(fork=True, thread=False) + (
+    program = STARTS.format(fork=True, thread=False, before="") + (
         "from multiprocessing import forkserver\n"
         "child.asked(child.look, 0)\n"
         "print(forkserver._forkserver._forkserver_pid, flush=True)\n"

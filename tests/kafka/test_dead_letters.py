@@ -13,6 +13,7 @@ from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import DeadLetterError
 from streamlake.engine.kafka import dead_letters
 from streamlake.engine.kafka.dead_letters import KafkaDeadLetters, without_error_headers
+from streamlake.engine.kafka.producer import Deliveries, RecordProducer
 from streamlake.engine.records import DeadLetter, Header, TopicPartition
 
 SOURCE = TopicPartition("orders", 3)
@@ -200,6 +201,17 @@ def test_a_broker_that_is_away_is_an_error_with_its_address_and_beats_go_on() ->
     with pytest.raises(DeadLetterError, match=r"dead-letter topic .*: .*no answer from 127\.0\.0\.1:1"):
         sender.send([letter(1)])
     assert beats
+
+
+def test_a_letter_of_which_nothing_is_known_is_not_taken_for_sent(
+    kafka: SharedKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, topic = pipeline_with_dlq(kafka)
+    sender = KafkaDeadLetters(config, "live-1")
+    monkeypatch.setattr(RecordProducer, "flush", lambda *_: Deliveries(sent=2, acked=1))
+    with pytest.raises(DeadLetterError, match=f"{topic}: nothing is known of 1 letters"):
+        sender.send([letter(1), letter(2)])
+    sender.close()
 
 
 def test_no_letters_need_no_broker() -> None:

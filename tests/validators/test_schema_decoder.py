@@ -254,6 +254,12 @@ NOT_QUITE = [
     ({"type": "object", "required": ["b"]}, a("1")),
     ({"type": ["object", "array"]}, b"[]"),
     ({"type": "object"}, b"[]"),
+    (closed(a={"type": ["string", "null"], "format": "date", "not": {"pattern": "^0000"}}), a("null")),
+    (closed(a={"type": ["string", "integer"], "format": "date", "not": {"pattern": "^0000"}}), a("5")),
+    (closed(a={"type": ["integer", "number"], "multipleOf": 5}), a("1.5")),
+    (closed(a={"type": ["number", "integer"], "multipleOf": 5}), a("1.5")),
+    (closed(a={"$ref": "#/$defs/a~1b"}) | {"$defs": {"a~1b": {}, "a/b": {"type": "integer"}}}, a('"x"')),
+    (closed(a={"$ref": "#/$defs/a%20b"}) | {"$defs": {"a%20b": {}, "a b": {"type": "integer"}}}, a('"x"')),
     ({"type": ["object", "array"], "items": {"type": "integer"}, "additionalProperties": False}, b"[1]"),
 ]
 
@@ -262,6 +268,15 @@ NOT_QUITE = [
 @pytest.mark.parametrize(("schema", "payload"), NOT_QUITE, ids=[f"{payload!r}" for _, payload in NOT_QUITE])
 def test_what_is_nearly_allowed_is_refused(schema: dict[str, Any], payload: bytes) -> None:
     assert len(making.refused(making.jsonschema(schema), payload)) == 1
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("required", [["a"], []])
+def test_a_record_that_is_null_is_no_row(required: list[str]) -> None:
+    schema = {"type": ["object", "null"], "properties": {"a": {"type": "integer"}}, "required": required}
+    verdict = making.jsonschema(schema, columns=True, top_level="any").validate(batch_of([b"null", a("1")]))
+    assert [refusal.index for refusal in verdict.refused] == [0]
+    assert pa.table(verdict.columns).to_pylist() == [{"a": 1}]
 
 
 TAKEN = [
