@@ -86,7 +86,7 @@ and $(PYTHON3) is %d.%d. With a newer one beside it: make setup PYTHON3=python3.
 	@touch $(INSTALLED)
 	@echo 'setup: done, try $(VENV)/bin/streamlake --help'
 
-# Compiled where it can be: without a compiler or Python's headers all works the same, and takes more CPU.
+# Where there is no compiler, or Python's headers are missing, setup says so and is done: all works without, at more CPU.
 $(NATIVE): $(INSTALLED) $(wildcard native/*.py native/src/* native/streamlake_native/*)
-	@$(PYTHON) native/install.py || true
+	@$(PYTHON) native/install.py --if-possible
 	@touch $(NATIVE)

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from streamlake.engine.records import Batch, has_null
+from streamlake.engine.packed import has_null
+from streamlake.engine.records import Batch
 
 RANGES_MAX = 10_000
 """Holes and skipped ranges in one entry: a half-compacted topic has one for each record."""

@@ -7,7 +7,8 @@ from itertools import repeat
 from operator import is_
 from typing import Literal
 
-from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict, beyond
+from streamlake.engine.packed import beyond
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ class Room:
 
 ROOMS: Mapping[str, Room] = {
     "floor": Room(
-        ("engine.records", "engine.entries", "engine.contracts", "engine.errors", "engine.failpoints", "engine.state"),
+        (
+            *("engine.records", "engine.packed", "engine.entries", "engine.contracts", "engine.errors"),
+            *("engine.failpoints", "engine.state"),
+        ),
         "The vocabulary that crosses the rooms: the standard library only, so that anybody may import it for nothing.",
     ),
     "compiled": Room(

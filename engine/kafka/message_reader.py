@@ -21,9 +21,7 @@ Properties = Mapping[str, object]
 
 # A syslog level as Python's, as confluent-kafka has it.
 _LEVELS = (50, 50, 50, 40, 30, 20, 20, 10)
-
-
-_NOTHING_READ = -2
+_NOTHING_READ = -2  # `Reader.last_epoch` before the first message
 
 
 class MessageReader(Protocol):

@@ -18,7 +18,7 @@ from streamlake.engine.kafka.message_reader import MessageReader, open_reader
 from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 POLL_SECONDS = 0.9  # how long one call may block: bounds the time between two heartbeats
-IDLE_SECONDS = 1.7
+IDLE_SECONDS = 1.7  # how long a batch's first message is waited for
 GATHER_SECONDS = 0.01
 SLICE_BYTES_MAX = 2 * 2**20
 SLICE_SECONDS_MAX = 30.0  # few messages a second are gathered: each slice has a price of its own

@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeVar, cast
 
 import orjson
 
-from streamlake.engine.records import ArrowColumns, Refusal, Verdict, bytes_of
+from streamlake.engine.packed import bytes_of
+from streamlake.engine.records import ArrowColumns, Refusal, Verdict
 from streamlake.plugins.validators.scan import (
     DIGITS_AS_ZERO,
     deeper_than,

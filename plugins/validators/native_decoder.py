@@ -70,7 +70,6 @@ class NativeDecoder:
         native = compiled()
         assert native is not None, "asked for where it is installed"
         rule = _rule(shape)
-        self._bytes = native.Bytes
         self._type: pa.StructType | None = None
         out = None
         if columns is not None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamlake.engine.compiled import compiled
-from streamlake.engine.records import Packed, beyond, bytes_of, has_null
+from streamlake.engine.packed import Packed, beyond, bytes_of, has_null
 
 pytestmark = pytest.mark.usefixtures("native")
 

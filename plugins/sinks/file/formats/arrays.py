@@ -11,7 +11,8 @@ from typing import Any, TypeAlias, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamlake.engine.records import Header, Packed
+from streamlake.engine.packed import Packed
+from streamlake.engine.records import Header
 
 Column: TypeAlias = "pa.Array[Any]"
 """An Arrow array of whatever type its maker says."""

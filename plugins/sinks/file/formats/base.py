@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError
-from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind, bytes_of
+from streamlake.engine.packed import bytes_of
+from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind
 
 Columns = Literal["envelope", "typed", "value"]
 COLUMNS: tuple[Columns, ...] = ("envelope", "typed", "value")
