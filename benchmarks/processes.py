@@ -51,6 +51,14 @@ def workers_below(pid: int) -> Iterator[psutil.Process]:
     yield from (process for process in below if parents.get(process.pid) in parents)
 
 
+def cpu_of(pid: int) -> float:
+    """CPU seconds so far of a living process with all its threads: its own clock (clock_getcpuclockid(3)).
+
+    psutil's figures come in ticks of 10 ms, which is more than a worker of a trickle uses in some seconds.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
 def memory_of(pid: int) -> Memory | None:
     """None when it has ended."""
     try:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from bench import PIPELINE, STREAMLAKE, Bench, streamlake
 from figures import Figure
 from idle import PATIENCE_SECONDS, free_port, wait_until_all_read
+from processes import cpu_of
 
 from streamlake.engine.cli.common import load
 from streamlake.engine.cli.parts import open_ledger
@@ -71,8 +72,7 @@ def _produce(environment: Mapping[str, str], rate: int, records: int) -> None:
 
 def _cpu_of(engine: psutil.Process) -> float:
     """CPU seconds so far of the engine and everything below it; its workers live all the time."""
-    times = [process.cpu_times() for process in [engine, *engine.children(recursive=True)]]
-    return sum(one.user + one.system for one in times)
+    return sum(cpu_of(process.pid) for process in [engine, *engine.children(recursive=True)])
 
 
 def _latencies(environment: Mapping[str, str]) -> Iterator[float]:
