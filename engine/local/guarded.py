@@ -41,7 +41,7 @@ class GuardedProcesses:
         if "error" in answer:
             self.close()
             raise LocalError(
-                f"{folder} is in use by another broker that still runs; stop that one, or name another folder"
+                f"{folder} is in use by another server that still runs; stop that one, or name another folder"
             )
         self.folder = Path(answer["folder"])
         self._temporary = folder is None

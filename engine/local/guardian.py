@@ -127,7 +127,7 @@ def main(starter_pid: int, folder: str) -> int:
     """`folder` empty: a temporary one. Says `{"folder": …}` when ready, or `{"error": …}` and ends."""
     if os.getppid() != starter_pid:  # it died before we could watch it
         return 1
-    path = Path(folder or tempfile.mkdtemp(prefix="streamlake-kafka-"))
+    path = Path(folder or tempfile.mkdtemp(prefix="streamlake-local-"))
     if not _lock(path / ".in-use"):
         _say({"error": "in use"})
         return 1

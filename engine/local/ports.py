@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from streamlake.engine.errors import LocalError
 
 LOOPBACK = "127.0.0.1"
 PORT_MIN = 10_000
+PORT_MAX = 65_535
 TRIES = 200
 
 
@@ -28,6 +29,27 @@ def free_ports(count: int, taken: Collection[int] = ()) -> list[int]:
         if len(ports) == count:
             return ports
     raise LocalError(f"no {count} free ports were found on {LOOPBACK} in {TRIES} tries")
+
+
+def ports_to_listen_on(count: int, first: int | None = None, last_time: Sequence[int] = ()) -> list[int]:
+    """`first` and the following ones, else those of the last time if they are still free, else free ones.
+
+    Raises LocalError when `first` can't be had.
+    """
+    if first is None:
+        if last_time and all(is_free(port) for port in last_time):
+            return list(last_time)
+        return free_ports(count)
+    if not 1 <= first <= PORT_MAX - count + 1:
+        raise LocalError(f"port {first} is none that can be listened on: choose one from 1 to {PORT_MAX - count + 1}")
+    wanted = list(range(first, first + count))
+    for port in wanted:
+        if not is_free(port):
+            raise LocalError(
+                f"port {port} of {LOOPBACK} is taken (or needs more rights); stop what listens there, choose another "
+                "--port, or leave it out for a free one"
+            )
+    return wanted
 
 
 def is_free(port: int) -> bool:

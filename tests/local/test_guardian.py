@@ -41,6 +41,15 @@ print(json.dumps({"pids": [kafka.pid(), guardian], "folder": str(kafka.folder)})
 sys.stdin.read()
 """
 
+GCS_STARTER = """
+import json, sys
+from streamlake.engine.local.gcs import LocalGcs
+
+gcs = LocalGcs().start()
+print(json.dumps({"pids": [gcs.pid, gcs._processes._guardian.pid], "folder": str(gcs.folder)}), flush=True)
+sys.stdin.read()
+"""
+
 
 class Starter:
     """A process that has started servers through a guardian, and pidfds of all that it started."""
@@ -96,6 +105,11 @@ def starter_with_a_forked_child() -> Iterator[Starter]:
 @pytest.fixture
 def kafka_starter(kafka_parts: None) -> Iterator[Starter]:
     yield from start(KAFKA_STARTER)
+
+
+@pytest.fixture
+def gcs_starter(gcs_parts: None) -> Iterator[Starter]:
+    yield from start(GCS_STARTER)
 
 
 def assert_gone(pidfds: Sequence[int]) -> None:
@@ -154,6 +168,13 @@ def test_no_broker_is_left_after_a_kill_9_of_its_starter(kafka_starter: Starter)
     kafka_starter.process.kill()
     assert_gone(kafka_starter.pidfds)
     assert not kafka_starter.folder.exists()
+
+
+def test_no_storage_server_is_left_after_a_kill_9_of_its_starter(gcs_starter: Starter) -> None:
+    assert_alive(gcs_starter.pidfds)
+    gcs_starter.process.kill()
+    assert_gone(gcs_starter.pidfds)
+    assert not gcs_starter.folder.exists()
 
 
 def test_a_process_is_waited_for_and_its_return_code_told() -> None:

@@ -186,7 +186,7 @@ def test_a_data_dir_of_something_else_is_left_alone(
 
 def test_a_data_dir_that_is_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(LocalError, match="can't be used for Kafka's data"):
+    with pytest.raises(LocalError, match="can't be used for the server's data"):
         LocalKafka(data_dir=tmp_path / "file").start()
 
 
