@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from streamlake.engine.child import PRELOAD_FIRST, PRELOAD_LAST, Child
 from streamlake.engine.contracts import Sink
 from streamlake.engine.desk import Desk
 from streamlake.engine.entries import RunIdentity
-from streamlake.engine.errors import ConfigError, Exit, LedgerDamagedError
+from streamlake.engine.errors import ConfigError, Exit, LedgerDamagedError, StorageError
 from streamlake.engine.forking import start_forkserver
 from streamlake.engine.kafka.admin import ClusterAdmin
 from streamlake.engine.kafka.membership import KafkaMembership
@@ -120,8 +121,8 @@ def _orders(
     def landed(source: TopicPartition) -> tuple[int, bool]:
         try:
             head = ledger.head(identity.run, source)
-        except LedgerDamagedError:
-            return -1, False  # its worker says what is wrong and where
+        except (LedgerDamagedError, StorageError):
+            return -1, False  # its worker says what is wrong and where, or waits for the storage, too
         return head.next, head.last is None or head.last.kind == "close"
 
     return Orders(
@@ -163,9 +164,10 @@ def _start_forkserver(config: PipelineConfig) -> None:
     """
     add_python_path(config.python_path)
     modules = {found.__module__ for found in (validator_class(config.validator.type), sink_class(config.sink.type))}
-    ours = sorted(module for module in modules if module.startswith("streamlake."))
+    # The sink is made: it has imported what its root needs.
+    ours = sorted(module for module in sys.modules if module.startswith("streamlake.plugins."))
     preload = (PRELOAD_FIRST, run_worker.__module__, *ours, PRELOAD_LAST)
-    start_forkserver(preload, fork=len(ours) == len(modules))
+    start_forkserver(preload, fork=modules.issubset(ours))
 
 
 @contextlib.contextmanager

@@ -213,6 +213,9 @@ class PartitionJob:
     fingerprint: str
     payload: PayloadKind
     beat: Beat = field(default=lambda: None)
+    waits: Callable[[str | None], None] = field(default=lambda _reason: None)
+    """Called with a word for the reason (`timeout`, `503`) for each time that the storage is waited for, and with None
+    when it answers again: the engine counts them and says since when it waits. From the worker's own thread only."""
 
 
 class Membership(Protocol):

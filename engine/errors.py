@@ -85,6 +85,12 @@ class StorageError(StreamLakeError):
     exit_code = Exit.STORAGE
 
 
+class StorageAccessError(StorageError):
+    """The storage refuses who we are, or what we want to do: a person has to give the right."""
+
+    parks = True
+
+
 class SourceError(StreamLakeError):
     """Kafka can't give what comes next: expired, truncated, recreated, forbidden."""
 

@@ -16,6 +16,7 @@ from streamlake.engine.messages import (
     Facts,
     FromWorker,
     Progress,
+    StorageWait,
     TopicId,
     ToWorker,
 )
@@ -50,6 +51,10 @@ class Link:
     def progress(self, progress: Progress) -> None:
         """Report where we are."""
         self._send(progress)
+
+    def waits(self, reason: str | None) -> None:
+        """Report that the storage is waited for, or with None that it answers again."""
+        self._send(StorageWait(reason))
 
     def ended(self, ended: Ended) -> None:
         """Say why this worker ends; nobody may be there to hear it."""

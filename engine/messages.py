@@ -47,6 +47,13 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageWait:
+    """The storage is waited for, for `reason`; one for each wait. None: it answers again."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """Why the worker ends, sent right before it does; a worker that dies says nothing."""
 
@@ -77,5 +84,5 @@ class Drain:
     """Land what is in hand, close the ledger, leave."""
 
 
-FromWorker = Alive | AskFacts | AskTopicId | Progress | Ended
+FromWorker = Alive | AskFacts | AskTopicId | Progress | StorageWait | Ended
 ToWorker = Facts | TopicId | Drain

@@ -1,6 +1,6 @@
 """The Prometheus metrics of an engine: computed from its state when they are asked for, kept nowhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import version
 
@@ -30,7 +30,14 @@ class StateCollector(Collector):
         yield _records(state)
         yield _counter(state, "streamlake_batches", "Committed batches", lambda p: p.batches)
         yield _counter(state, "streamlake_file_bytes", "Bytes of committed files", lambda p: p.bytes)
-        yield _restarts(state)
+        yield _counts(state, "streamlake_worker_restarts", _RESTARTS, "exit", lambda p: p.restarts)
+        yield _counts(state, "streamlake_sink_retries", _RETRIES, "reason", lambda p: p.storage_waits)
+        yield _gauge(
+            state,
+            "streamlake_storage_waiting",
+            "1 while the storage does not answer",
+            lambda p: int(bool(p.storage_since)),
+        )
         yield _gauge(state, "streamlake_next_offset", "The next offset to read", lambda p: p.next)
         yield _gauge(state, "streamlake_lag_offsets", "Offsets between next and the end", lambda p: p.lag)
         yield _gauge(state, "streamlake_parked", "1 when it waits for a person", lambda p: int(p.phase == "parked"))
@@ -47,6 +54,8 @@ def registry_of(state: Callable[[], EngineState]) -> CollectorRegistry:
 
 
 _WHO = ("pipeline", "run")
+_RESTARTS = "Workers started again, by how the one before ended"
+_RETRIES = "Waits for a storage that did not answer, by why"
 
 
 def _records(state: EngineState) -> Metric:
@@ -59,13 +68,13 @@ def _records(state: EngineState) -> Metric:
     return family
 
 
-def _restarts(state: EngineState) -> Metric:
-    family = CounterMetricFamily(
-        "streamlake_worker_restarts", "Workers started again, by how the one before ended", labels=[*PLACE, "exit"]
-    )
+def _counts(
+    state: EngineState, name: str, meaning: str, label: str, values: Callable[[PartitionState], Mapping[str, int]]
+) -> Metric:
+    family = CounterMetricFamily(name, meaning, labels=[*PLACE, label])
     for partition in state.partitions:
-        for name, count in sorted(partition.restarts.items()):
-            family.add_metric([*_place(partition), name], count)
+        for value, count in sorted(dict(values(partition)).items()):
+            family.add_metric([*_place(partition), value], count)
     return family
 
 

@@ -101,6 +101,15 @@ class Slot:
             bytes=progress.bytes,
         )
 
+    def storage_wait(self, reason: str | None) -> None:
+        """Take in that the worker waits for the storage, or that it answers again."""
+        state = self.state
+        if reason is None:
+            state.storage_since = None
+            return
+        state.storage_since = state.storage_since or _now()
+        state.storage_waits[reason] = state.storage_waits.get(reason, 0) + 1
+
     def kill(self, why: str) -> None:
         """End the worker at once."""
         if self.child is not None:
@@ -121,7 +130,7 @@ class Slot:
         child = self.child
         assert child is not None
         code, why = child.bury()
-        self.child, self.state.pid, self.due_at = None, None, NEVER
+        self.child, self.state.pid, self.due_at, self.state.storage_since = None, None, NEVER, None
         name = code.name.lower() if code is not None else "killed"
         if code is Exit.DONE:
             self.due_at = 0.0 if self._again else NEVER

@@ -32,6 +32,8 @@ class PartitionState:
     batches: int = 0
     bytes: int = 0  # of committed files
     restarts: dict[str, int] = field(default_factory=dict)  # by exit code name
+    storage_waits: dict[str, int] = field(default_factory=dict)  # by reason
+    storage_since: str | None = None  # the storage is waited for since then; None: it answers
     last_commit_at: str | None = None
 
     @property

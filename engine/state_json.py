@@ -9,6 +9,7 @@ from streamlake.engine.state import EngineState, PartitionState
 
 _ENGINE = {field.name for field in fields(EngineState)}
 _PARTITION = {field.name for field in fields(PartitionState)}
+_COUNTS = ("restarts", "storage_waits")
 
 
 def state_to_json(state: EngineState) -> dict[str, Any]:
@@ -30,9 +31,10 @@ def state_from_json(document: Mapping[str, Any]) -> EngineState:
 
 def _partition_to_json(partition: PartitionState) -> dict[str, Any]:
     place = {"topic": partition.source.topic, "partition": partition.source.partition}
-    plain = {name: getattr(partition, name) for name in sorted(_PARTITION - {"source", "restarts"})}
+    plain = {name: getattr(partition, name) for name in sorted(_PARTITION - {"source", *_COUNTS})}
     # The supervisor goes on meanwhile: the copy is one step, a walk through the dictionary would not be.
-    return {**place, **plain, "lag": partition.lag, "restarts": dict(partition.restarts)}
+    counts = {name: dict(getattr(partition, name)) for name in _COUNTS}
+    return {**place, **plain, "lag": partition.lag, **counts}
 
 
 def _partition_from_json(document: Mapping[str, Any]) -> PartitionState:

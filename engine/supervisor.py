@@ -18,7 +18,7 @@ from streamlake.engine.child import Child
 from streamlake.engine.contracts import Membership
 from streamlake.engine.desk import Answer, Desk, Question
 from streamlake.engine.errors import ConfigError, Exit
-from streamlake.engine.messages import AskFacts, AskTopicId, Facts, FromWorker, Progress, TopicId
+from streamlake.engine.messages import AskFacts, AskTopicId, Facts, FromWorker, Progress, StorageWait, TopicId
 from streamlake.engine.records import TopicPartition
 from streamlake.engine.slot import Slot
 from streamlake.engine.state import PartitionState
@@ -256,6 +256,8 @@ class Supervisor:
             case Progress():
                 slot.progress(message)
                 self._uncommitted[slot.source] = (message.next, message.leader_epoch)
+            case StorageWait(reason):
+                slot.storage_wait(reason)
 
     def _pass_on(self, answer: Answer) -> None:
         slot = self._slots.get(answer.question.source)

@@ -131,6 +131,7 @@ def _parts(job: Job, link: Link) -> Parts:
         fingerprint=decider.validator.fingerprint,
         payload=decider.validator.payload,
         beat=link.beat,
+        waits=link.waits,
     )
     sink = _known_root(job).partition(partition_job)
     letters = _dead_letters(job, link)

@@ -49,7 +49,7 @@ def command(pipeline: Path, overrides: tuple[str, ...], *, as_json: bool) -> Non
 
 
 def status_of(config: PipelineConfig) -> PipelineStatus:
-    """The status of a pipeline by its settings. Raises StorageError when the sink's storage does not answer."""
+    """The status of a pipeline by its settings."""
     engine = ask_engine(config.metrics.listen) if config.metrics.listen else None
     kafka = config.kafka
     said = said_before(state_folder(config.pipeline, kafka.bootstrap_servers, kafka.group_id))

@@ -11,8 +11,8 @@ from typing import Protocol
 from urllib.request import ProxyHandler, build_opener
 
 from streamlake.engine.contracts import Ledger, TopicFacts
-from streamlake.engine.entries import Head, Totals
-from streamlake.engine.errors import LedgerDamagedError, StreamLakeError
+from streamlake.engine.entries import Head, RunIdentity, Totals
+from streamlake.engine.errors import LedgerDamagedError, StorageError, StreamLakeError
 from streamlake.engine.records import TopicPartition
 from streamlake.engine.state import EngineState, PartitionState
 from streamlake.engine.state_file import SaidBefore
@@ -77,7 +77,7 @@ def status(
     engine: EngineState | None,
     said: Sequence[SaidBefore] = (),
 ) -> PipelineStatus:
-    """How far the pipeline is. Raises StorageError when the sink's storage does not answer, nothing else.
+    """How far the pipeline is. What can't be asked is a remark.
 
     `engine` is what `ask_engine` got, `said` what `said_before` read: it counts where no engine answered. Reads the
     newest few entries of each ledger, however long it is.
@@ -116,9 +116,20 @@ def _take_ledger(
     """The newest run's partitions, each with its head's totals; what is damaged near the head is told instead."""
     try:
         runs = ledger.runs()
+        _take_runs(ledger, pipeline, runs, found, remarks)
     except LedgerDamagedError as damage:
         remarks.append(str(damage))
-        return
+    except StorageError as away:
+        remarks.append(f"the storage can't be asked, so what landed is not known: {away}")
+
+
+def _take_runs(
+    ledger: Ledger,
+    pipeline: str,
+    runs: Sequence[RunIdentity],
+    found: dict[TopicPartition, PartitionStatus],
+    remarks: list[str],
+) -> None:
     if not runs:
         remarks.append("no run has landed anything here yet")
         return
@@ -173,6 +184,9 @@ def _take_state(one: PartitionStatus, state: PartitionState) -> None:
         one.next = max(state.next, one.next or 0)
     if one.end is None:
         one.end = state.end
+    if state.storage_since is not None:
+        reasons = ", ".join(f"{reason} {count} times" for reason, count in sorted(state.storage_waits.items()))
+        one.remarks.append(f"waiting for storage since {state.storage_since} (waits so far: {reasons})")
 
 
 def _take_said(before: SaidBefore, found: dict[TopicPartition, PartitionStatus], remarks: list[str]) -> None:

@@ -9,7 +9,7 @@ from model.world import World, require
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
-from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError, Staging, Stored
+from streamlake.plugins.sinks.file.backends.base import OneByOne, OutcomeUnknownError, Staging, Stored
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ Pause = Callable[[], Fault]
 """Hands over to the scheduler; what becomes of the call that follows."""
 
 
-class ObjectStore:
+class ObjectStore(OneByOne):
     """Each call is one step, and may be done without an answer, late, or twice."""
 
     one_process = True
@@ -190,6 +190,13 @@ class ModelStaging:
         """Add to the payload."""
         self._data += data
         return len(data)
+
+    def finish(self) -> None:
+        """All at `seal`."""
+
+    def stored(self) -> Stored | None:
+        """One look."""
+        return self._store.stored(self._path)
 
     def seal(self) -> None:
         """Put it under its path, durable at once: nobody looks before it is."""

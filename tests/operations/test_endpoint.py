@@ -29,6 +29,8 @@ READING = PartitionState(
     batches=9,
     bytes=12_345,
     restarts={"CRASHED": 2, "FENCED": 1},
+    storage_waits={"503": 4, "timeout": 1},
+    storage_since="2026-01-01T00:00:02+00:00",
     last_commit_at="2026-01-01T00:00:01+00:00",
 )
 PARKED = PartitionState(TopicPartition("orders", 1), phase="parked", why="550 refused in a row")
@@ -80,6 +82,9 @@ def test_metrics_carry_the_state_under_the_promised_names(endpoint: Endpoint) ->
         ("streamlake_file_bytes_total", *place): 12_345,
         ("streamlake_worker_restarts_total", "exit=CRASHED", *place): 2,
         ("streamlake_worker_restarts_total", "exit=FENCED", *place): 1,
+        ("streamlake_sink_retries_total", *place[:1], "reason=503", *place[1:]): 4,
+        ("streamlake_sink_retries_total", *place[:1], "reason=timeout", *place[1:]): 1,
+        ("streamlake_storage_waiting", *place): 1,
         ("streamlake_next_offset", *place): 90,
         ("streamlake_lag_offsets", *place): 10,
         ("streamlake_parked", *place): 0,

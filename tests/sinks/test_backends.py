@@ -26,8 +26,13 @@ STAGED = f"{STAGE}/1.parquet"
 FINAL = "raw/orders/ingestion_date=2026-01-01/orders-1.parquet"
 
 
-@pytest.fixture(params=["file", "memory"])
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["file", "memory", "fake-gcs-server"])
+def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    if request.param == "fake-gcs-server":
+        server = request.getfixturevalue("gcs")
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)
+        yield f"gs://{server.new_bucket()}/some/lake"
+        return
     yield f"{request.param}://{tmp_path}/lake"
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]

@@ -61,8 +61,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 
 
 REFUSED = [
-    ("gs://bucket/lake", "gs:// is not in this version; this version lands on file:// and memory://"),
-    ("gcs://bucket/lake", "gs:// is not in this version"),
+    ("gs://", "'' can't be a bucket; for instance gs://my-bucket/lake"),
+    ("gs://UPPER/lake", "'UPPER' can't be a bucket"),
+    ("gs://bucket/a//b", "without empty parts"),
+    ("gs://bucket/" + "x" * 301, "at most 300 bytes"),
+    ("gs://bucket/../other", "write the path without `..`"),
     ("s3://bucket/lake", "s3:// has no proven exclusive creation and is refused"),
     ("simplecache::file:///tmp/lake", "chained URLs"),
     ("reference://x", "reference:// has no proven exclusive creation"),

@@ -27,7 +27,7 @@ from streamlake.engine.entries import Entry
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends import local
-from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError, Wait
+from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError, Stored, Wait
 from streamlake.plugins.sinks.file.ledger import PartitionLedger
 from streamlake.plugins.validators.json import JsonValidator
 
@@ -183,8 +183,8 @@ class FaultyOs:
         return getattr(os, name)
 
 
-def _open_faultily(staging: local.LocalStaging, path: Path, file: FileIO) -> None:
-    _init(staging, path, FaultyFile(file))  # type: ignore[arg-type]  # as much of a file as it needs
+def _open_faultily(staging: local.LocalStaging, path: Path, file: FileIO, stored: Callable[[], Stored | None]) -> None:
+    _init(staging, path, FaultyFile(file), stored)  # type: ignore[arg-type]  # as much of a file as it needs
 
 
 layout.ENTRIES_PER_FOLDER = int(os.environ["STREAMLAKE_TORTURE_ENTRIES"])

@@ -1,6 +1,6 @@
 """One batch on its way into staged files: accepted rows slice by slice, dead letters with the batch's end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -51,9 +51,15 @@ class StagedBatch:
     def seal(self) -> CommitRecord:
         """Finish every file; the entry's files are ordered by folder, the dead letters' last."""
         with self._fenced_or_failed():
+            # All are finished before one is sealed: where that takes a request, all of them are under way together.
+            about = self._stager.about(self._account.range)
+            dead = self._written_letters(about) if self._letters else None
+            for file in self._raw.values():
+                file.writer.finish(about)
+                file.staged.finish()
             files = [self._sealed(folder, file) for folder, file in sorted(self._raw.items())]
-            if self._letters:
-                files.append(self._dead_file())
+            if dead is not None:
+                files.append(self._sealed_letters(dead))
         return self._account.record(files)
 
     def __enter__(self) -> Self:
@@ -85,17 +91,20 @@ class StagedBatch:
             max(self._raw.values(), key=lambda file: file.writer.held_bytes).writer.flush()
 
     def _sealed(self, folder: str, file: "RawFile") -> FileEntry:
-        covered = self._account.range
-        file.writer.finish(self._stager.about(covered))
         file.staged.seal()
         self._stager.job.beat()
+        covered = self._account.range
         return self._stager.entry(file.staged, "raw", folder, covered, file.rows, file.timestamps_ms, file.payload)
 
-    def _dead_file(self) -> FileEntry:
-        stager, letters, covered = self._stager, self._letters, self._account.range
+    def _written_letters(self, about: Mapping[str, str]) -> StagedFile:
         staged = self._create()
-        stager.format.write_dead(staged.out, letters, stager.about(covered))
+        self._stager.format.write_dead(staged.out, self._letters, about)
+        staged.finish()
+        return staged
+
+    def _sealed_letters(self, staged: StagedFile) -> FileEntry:
         staged.seal()
+        stager, letters, covered = self._stager, self._letters, self._account.range
         stamps = Span()
         stamps.add([letter.timestamp_ms for letter in letters if letter.timestamp_type])
         folder = partitioning.ingestion_folder(stager.options.partition_by, self._begun_at)

@@ -12,7 +12,7 @@ LEDGER = "_ledger"
 STAGE = "_stage"
 
 ENTRIES_PER_FOLDER = 1000
-FILE_NAME_BYTES_MAX = 240  # POSIX allows 255 (NAME_MAX); the rest is room for what readers append to a name
+FILE_NAME_BYTES_MAX = 230  # POSIX allows 255 (NAME_MAX); the rest is room for what readers and servers append to a name
 
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule: Topic.java, LEGAL_CHARS and MAX_NAME_LENGTH
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

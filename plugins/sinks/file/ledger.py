@@ -131,10 +131,8 @@ class PartitionLedger:
         # Whoever put it may have died before its fsync: the slots must not go before it is durable.
         self._backend.sync(path)
         slots = layout.entries_folder(self._run, self._source, folder)
-        for name in self._backend.list(slots):
-            beat()
-            if layout.seq_of(name) is not None:
-                self._backend.delete(f"{slots}/{name}")
+        entries = [name for name in self._backend.list(slots) if layout.seq_of(name) is not None]
+        self._backend.delete_all([f"{slots}/{name}" for name in entries])
         self._backend.remove_folder(slots)
 
     def _whole_folder(self, folder: int, beat: Beat) -> Sequence[bytes] | None:
@@ -227,7 +225,7 @@ class PartitionLedger:
         """The bytes of some entries of one folder: out of its segment, or of their slots where it has none."""
         folder = _folder_of(seqs[0])
         if folder not in self._folded:
-            slots = [self._backend.read(self._path(seq)) for seq in seqs]
+            slots = self._backend.read_all([self._path(seq) for seq in seqs])
             found = [slot for slot in slots if slot is not None]
             # Looked for after the slots: one that was folded meanwhile is empty, or holds what a zombie put there.
             if self._segment(folder) is None:

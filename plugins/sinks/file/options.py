@@ -25,7 +25,10 @@ _UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, 
 
 @dataclass(frozen=True, slots=True)
 class FileSinkOptions:
-    """What the file sink is told; `row_group_bytes_max` is for Parquet and counts what columns take in memory."""
+    """What the file sink is told; `row_group_bytes_max` is for Parquet and counts what columns take in memory.
+
+    `gcs` is for a root in a bucket (`backends/gcs/options.py`).
+    """
 
     root: str
     format: str = "parquet"
@@ -33,6 +36,7 @@ class FileSinkOptions:
     compression: str = ""
     partition_by: PartitionBy = "ingestion_date"
     row_group_bytes_max: int = PART_BYTES_MAX
+    gcs: Mapping[str, object] | None = None
 
     @classmethod
     def parse(cls, options: Mapping[str, object]) -> Self:
@@ -58,6 +62,7 @@ class FileSinkOptions:
             compression=chosen["compression"],
             partition_by=cast("PartitionBy", chosen["partition_by"]),
             row_group_bytes_max=size,
+            gcs=cast("Mapping[str, object] | None", options.get("gcs")),
         )
 
     def make_format(self) -> Format:
@@ -68,7 +73,7 @@ class FileSinkOptions:
 
     def make_backend(self, base_dir: Path) -> Backend:
         """The backend of the root; a relative path starts at `base_dir`. Raises ConfigError."""
-        return backend_of(self.root, base_dir=base_dir)
+        return backend_of(self.root, base_dir=base_dir, gcs=self.gcs)
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:

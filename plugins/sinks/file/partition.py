@@ -63,6 +63,7 @@ class FilePartitionSink:
         new_id: Callable[[], str] = new_uuid,
         wait: Wait | None = None,
     ) -> None:
+        backend.serve(job.beat, job.waits)
         self._backend = backend
         self._job = job
         self._now = now
@@ -83,6 +84,7 @@ class FilePartitionSink:
     def claim(self, head: Head) -> Recovered:
         """Take the partition at `head` and finish what its last owner began. Raises FencedError, StorageError."""
         # 1. Claim.
+        self._backend.begin_batch()
         head, unfinished = self._take(head)
         failpoint("after_claim")
 
@@ -107,6 +109,7 @@ class FilePartitionSink:
     def stage(self) -> StagedBatch:
         """Begin a batch: its files are invisible, and with `seal` durable and verified."""
         # 4a. Stage. The entry before may still be waiting to be published meanwhile.
+        self._backend.begin_batch()
         return StagedBatch(self._stager, self._holding().epoch, self._refuse_if_fenced)
 
     def commit(self, record: CommitRecord) -> Entry:
@@ -219,11 +222,8 @@ class FilePartitionSink:
 
     def _publish_files(self, files: Sequence[FileEntry]) -> None:
         """Give each file its final name. One that has neither name is said, counted, and left to `prove`."""
-        for index, file in enumerate(files):
-            if index:
-                failpoint("between_publish_files")
-            self._job.beat()
-            if not self._backend.publish(file):
+        for file, published in zip(files, self._backend.publish_all(files), strict=True):
+            if not published:
                 self.missing_files += 1
                 log.warning("%s: committed, but neither %s nor %s is there", self._job.source, file.final, file.staged)
 
@@ -234,10 +234,8 @@ class FilePartitionSink:
             epoch = layout.number_of(name)
             if epoch is None or epoch >= before_epoch:
                 continue
-            for path in [f"{folder}/{name}/{staged}" for staged in self._backend.list(f"{folder}/{name}")]:
-                self._job.beat()
-                if path not in keep:
-                    self._backend.delete(path)
+            staged = [f"{folder}/{name}/{file}" for file in self._backend.list(f"{folder}/{name}")]
+            self._backend.delete_all([path for path in staged if path not in keep])
             self._backend.remove_folder(f"{folder}/{name}")
 
     def _fold(self) -> None:

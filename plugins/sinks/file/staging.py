@@ -90,15 +90,18 @@ class StagedFile:
 
     def __init__(self, backend: Backend, path: str) -> None:
         self.path = path
-        self._backend = backend
         self._staging = backend.create(path)
         self.out = Measured(self._staging)
+
+    def finish(self) -> None:
+        """No more comes: begin to make it durable."""
+        self._staging.finish()
 
     def seal(self) -> None:
         """Make the file durable, and compare it with what the storage then says it has."""
         self._staging.seal()
         failpoint("after_stage_write")
-        stored = self._backend.stored(self.path)
+        stored = self._staging.stored()
         if stored != Stored(self.out.bytes, self.out.crc32c):
             raise StorageError(
                 f"{self.path} was written with {self.out.bytes} bytes, crc32c {self.out.crc32c}; the storage has "

@@ -1,16 +1,21 @@
 """What the sink asks of a storage: one small class per backend, each run through the same conformance suite."""
 
 import time
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
 
 from streamlake.engine.contracts import Beat
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
+from streamlake.engine.failpoints import failpoint
 
 Wait = Callable[[float], None]
 """Waits for some seconds and tells the supervisor meanwhile that the main loop is alive."""
+
+Told = Callable[[str | None], None]
+"""Is told why the storage is waited for, once for each wait, and None when it answers again."""
 
 
 class OutcomeUnknownError(StorageError):
@@ -31,8 +36,14 @@ class Staging(Protocol):
     def write(self, data: bytes | memoryview, /) -> int:
         """Add to the payload; the number of bytes added."""
 
+    def finish(self) -> None:
+        """No more comes: begin to make the payload durable. Others may be finished before this one is sealed."""
+
     def seal(self) -> None:
-        """Make the whole payload durable under its path, in one write where the storage has no appending."""
+        """Make the whole payload durable under its path, where it appears at once or not at all."""
+
+    def stored(self) -> Stored | None:
+        """What the storage has under that path after `seal`, by its own word."""
 
     def __enter__(self) -> Self: ...
 
@@ -48,6 +59,12 @@ class Backend(Protocol):
 
     one_process: bool
     """True when the root lives in this process's memory."""
+
+    def serve(self, beat: Beat, told: Told) -> None:
+        """Work for a partition from now on: `beat` at least once a second while waiting, tell of each wait."""
+
+    def begin_batch(self) -> None:
+        """A batch begins: what is spent on waiting for the storage is counted from here."""
 
     def check(self) -> None:
         """Refuse a root on which exclusive creation does not hold. Raises ConfigError."""
@@ -69,8 +86,14 @@ class Backend(Protocol):
         StorageError when other bytes stand under the final name.
         """
 
+    def publish_all(self, files: Sequence[FileEntry]) -> Sequence[bool]:
+        """`publish` of each, in any order."""
+
     def read(self, path: str) -> bytes | None:
         """The whole content; None when nothing stands there."""
+
+    def read_all(self, paths: Sequence[str]) -> Sequence[bytes | None]:
+        """`read` of each, in any order."""
 
     def open(self, path: str) -> BinaryIO | None:
         """A seekable reader of a file that is never written again; None when nothing stands there."""
@@ -87,11 +110,59 @@ class Backend(Protocol):
     def delete(self, path: str) -> None:
         """Remove a file; fine when it is gone."""
 
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """`delete` of each, in any order."""
+
     def remove_folder(self, folder: str) -> None:
         """Remove a folder if it is empty; nothing where storages have no folders."""
 
     def sync(self, path: str) -> None:
         """Make durable that `path` exists, whoever created it."""
+
+
+class OneByOne(ABC):
+    """What a backend whose calls are quick need not write: many at once are one after the other, and none waits."""
+
+    _beat: Beat = staticmethod(lambda: None)
+
+    @abstractmethod
+    def publish(self, file: FileEntry) -> bool:
+        """Of one file."""
+
+    @abstractmethod
+    def read(self, path: str) -> bytes | None:
+        """Of one file."""
+
+    @abstractmethod
+    def delete(self, path: str) -> None:
+        """Of one file."""
+
+    def serve(self, beat: Beat, told: Told) -> None:  # noqa: ARG002  (there is no wait to tell of)
+        """Beat between the calls."""
+        self._beat = beat
+
+    def begin_batch(self) -> None:  # noqa: B027  (most have nothing to do)
+        """Nothing is counted."""
+
+    def publish_all(self, files: Sequence[FileEntry]) -> Sequence[bool]:
+        """One after the other."""
+        published = []
+        for index, file in enumerate(files):
+            if index:
+                failpoint("between_publish_files")
+            self._beat()
+            published.append(self.publish(file))
+        return published
+
+    def read_all(self, paths: Sequence[str]) -> Sequence[bytes | None]:
+        """One after the other."""
+        return [self.read(path) for path in paths]
+
+    def delete_all(self, paths: Sequence[str]) -> None:
+        """One after the other."""
+        for path in paths:
+            self._beat()
+            self.delete(path)
 
 
 PUT_ATTEMPTS = 6

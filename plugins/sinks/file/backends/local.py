@@ -8,7 +8,7 @@ import errno
 import os
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -20,7 +20,7 @@ from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError, StorageError
 from streamlake.engine.failpoints import failpoint
 from streamlake.plugins.sinks.file import layout
-from streamlake.plugins.sinks.file.backends.base import Staging, Stored
+from streamlake.plugins.sinks.file.backends.base import OneByOne, Staging, Stored
 
 READ_BYTES = 2**20
 
@@ -50,7 +50,7 @@ WHAT_TO_DO = {
 }
 
 
-class LocalBackend:
+class LocalBackend(OneByOne):
     """A folder of this host. Errors are never unknown here: a call that raises ends the worker (DESIGN §5.5)."""
 
     one_process = False
@@ -121,12 +121,12 @@ class LocalBackend:
             self._check_root()
             self._make_folders(target.parent)
             try:
-                return LocalStaging(target, target.open("xb", buffering=0))
+                return LocalStaging(target, target.open("xb", buffering=0), lambda: self.stored(path))
             except FileNotFoundError:
                 # A newer owner has collected our epoch's folder. The append will tell us that we are fenced.
                 self._durable_folders.clear()
                 self._make_folders(target.parent)
-                return LocalStaging(target, target.open("xb", buffering=0))
+                return LocalStaging(target, target.open("xb", buffering=0), lambda: self.stored(path))
 
     def publish(self, file: FileEntry) -> bool:
         """Link the final name, make it durable, then drop the staged one (`os.rename` would overwrite in silence)."""
@@ -266,9 +266,10 @@ class LocalBackend:
 class LocalStaging:
     """A staged file being written, without a buffer of its own: its writers hand over large pieces."""
 
-    def __init__(self, path: Path, file: FileIO) -> None:
+    def __init__(self, path: Path, file: FileIO, stored: Callable[[], Stored | None]) -> None:
         self._path = path
         self._file = file
+        self.stored = stored  # by reading it again
         self._sealed = False
 
     def write(self, data: bytes | memoryview, /) -> int:
@@ -278,6 +279,9 @@ class LocalStaging:
             while left:
                 left = left[self._file.write(left) :]
         return len(data)
+
+    def finish(self) -> None:
+        """All is with the kernel already."""
 
     def seal(self) -> None:
         """Sync the file and its folder. An error here is final: a second fsync would say yes to lost pages."""

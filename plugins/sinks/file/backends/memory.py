@@ -10,13 +10,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
-from streamlake.plugins.sinks.file.backends.base import Staging, Stored
+from streamlake.plugins.sinks.file.backends.base import OneByOne, Staging, Stored
 
 # fsspec keeps all memory files in one dictionary of the process, and checks before it creates without a lock.
 _lock = threading.RLock()
 
 
-class MemoryBackend:
+class MemoryBackend(OneByOne):
     """fsspec's memory file system behind one lock; bytes are copied in and out, so that nobody shares a buffer."""
 
     one_process = True
@@ -118,10 +118,17 @@ class MemoryStaging:
         """Add to the buffer."""
         return self._buffer.write(data)
 
+    def finish(self) -> None:
+        """Nothing takes long here."""
+
     def seal(self) -> None:
         """Put the whole payload under its path."""
         if not self._backend.put_if_absent(self._path, self._buffer.getvalue(), stage=""):
             raise StorageError(f"{self._path} exists already: a staged name is never used twice")
+
+    def stored(self) -> Stored | None:
+        """Size and checksum of the content."""
+        return self._backend.stored(self._path)
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,1 @@
+"""Google Cloud Storage: a root in a bucket."""

@@ -1,0 +1,76 @@
+"""From the caller's thread to the loop on which requests are sent, and back: the caller waits, with signs of life."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYetError
+from typing import Any, TypeVar
+
+from streamlake.engine.contracts import Beat
+from streamlake.plugins.sinks.file.backends.base import Told
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+LOOK_SECONDS = 0.5
+AT_ONCE = 32
+"""How many requests are under way at the same time where their order does not matter."""
+
+
+class Bridge:
+    """Used by one thread, which is the one that `beat` and `told` are called on."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, notes: deque[str | None], beat: Beat, told: Told) -> None:
+        """`notes` is what the loop's side has to tell of its waits."""
+        self._loop = loop
+        self._notes = notes
+        self._beat = beat
+        self._told = told
+
+    def start(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        """Let some work go on beside the caller."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def wait(self, work: "Future[T]") -> T:
+        """What the work gives. An error of the caller's own beat ends the work: who is fenced waits for nobody."""
+        try:
+            while True:
+                try:
+                    return work.result(LOOK_SECONDS)
+                except NotYetError:
+                    if work.done():
+                        raise
+                self._beat()
+                self._tell()
+        except BaseException:
+            work.cancel()
+            raise
+        finally:
+            self._tell()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work gives."""
+        return self.wait(self.start(work))
+
+    def all(self, work: Callable[[Item], Coroutine[Any, Any, T]], items: Sequence[Item]) -> Sequence[T]:
+        """What the work on each item gives, AT_ONCE at a time; the first error ends all."""
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(item: Item) -> T:
+            async with places:
+                return await work(item)
+
+        async def gathered() -> Sequence[T]:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(item)) for item in items]
+            return [task.result() for task in tasks]
+
+        try:
+            return self.run(gathered())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    def _tell(self) -> None:
+        while self._notes:
+            self._told(self._notes.popleft())

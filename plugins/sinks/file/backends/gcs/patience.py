@@ -1,0 +1,125 @@
+"""How long a storage that does not answer is waited for: jittered back-off, one budget a batch, a circuit a bucket."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from streamlake.engine.errors import StorageError
+from streamlake.plugins.sinks.file.backends.gcs.circuit import Circuit
+from streamlake.plugins.sinks.file.backends.gcs.errors import AnsweredError, TransientError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+WAIT = wait_random_exponential(multiplier=0.25, min=0.05, max=15)
+WAIT_THROTTLED = wait_random_exponential(multiplier=1, min=0.5, max=60)
+RETRY_AFTER_SECONDS_MAX = 60.0
+
+CALL_SECONDS_MAX = 30.0
+"""The budget of each call outside of batches: somebody waits at a terminal, or a supervisor for its workers' sake."""
+
+
+class Patience:
+    """Repeats what failed, and adds up the time that was lost by it: from a failure to the next answer to anything.
+
+    Used on one event loop. `notes` gets the reason of each wait, and None when the storage answers again; whoever
+    works with the storage takes them out on a thread of its own.
+    """
+
+    def __init__(self, place: str, seconds_max: float, circuit: Circuit) -> None:
+        self.notes: deque[str | None] = deque()
+        self._place = place
+        self._seconds_max = seconds_max
+        self._circuit = circuit
+        self._lost = 0.0
+        self._by_batch = False
+        self._since: float | None = None
+
+    def renew(self) -> None:
+        """A batch begins: its budget is whole."""
+        self._lost, self._by_batch = 0.0, True
+
+    async def repeat(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """What `attempt` gives in the end. Raises StorageError when the budget is used up, else what it raises."""
+        failed_at: float | None = None
+        if not self._by_batch and self._since is None:
+            self._lost = 0.0
+
+        async def watched() -> T:
+            nonlocal failed_at
+            try:
+                if failed_at is None:
+                    return await self._watched(attempt)
+                async with self._circuit.turn(failed_at, lambda: not self._spent()):
+                    return await self._watched(attempt)
+            except TransientError:
+                failed_at = time.monotonic()
+                raise
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=_wait,
+            stop=lambda _: self._spent(),
+            before_sleep=lambda state: self.notes.append(_failure(state).reason),
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(watched)
+        except TransientError as error:
+            raise self._given_up(error) from None
+
+    async def _watched(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        begun = time.monotonic()
+        try:
+            found = await attempt()
+        except TransientError as error:
+            if self._since is None:
+                self._since = begun
+                log.warning("%s does not answer, waiting: %s", self._place, error)
+            raise
+        except AnsweredError:
+            self._answered()
+            raise
+        self._answered()
+        return found
+
+    def _answered(self) -> None:
+        if self._since is not None:
+            lost = time.monotonic() - self._since
+            self._lost, self._since = self._lost + lost, None
+            self.notes.append(None)
+            log.info("%s answers again, after %.1f s", self._place, lost)
+
+    def _spent(self) -> bool:
+        now = time.monotonic()
+        return self._lost + (now - (self._since or now)) > self._allowed
+
+    @property
+    def _allowed(self) -> float:
+        return self._seconds_max if self._by_batch else min(self._seconds_max, CALL_SECONDS_MAX)
+
+    def _given_up(self, error: TransientError) -> StorageError:
+        return StorageError(
+            f"{self._place} gave no answer for {self._allowed:g} s (sink.gcs.retry_seconds_max), the last time: "
+            f"{error}. What was asked may have been done or not: the next worker finds out, nothing is lost or twice"
+        )
+
+
+def _failure(state: RetryCallState) -> TransientError:
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    assert isinstance(error, TransientError)
+    return error
+
+
+def _wait(state: RetryCallState) -> float:
+    """How long to wait after an attempt: longer where fewer requests are asked for, and at least what is asked for."""
+    error = _failure(state)
+    return max((WAIT_THROTTLED if error.throttled else WAIT)(state), min(error.retry_after, RETRY_AFTER_SECONDS_MAX))
