@@ -1,6 +1,6 @@
 """The file sink: a root, its runs, and the ends for its partitions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +36,11 @@ class FileSink:
         """The identity that stands there, or None. Reads only. Raises ConfigError for a root that can't be one."""
         self._backend.check()
         return runs.find(self._backend, run)
+
+    def probe(self) -> Sequence[str]:
+        """Try in the storage what landing needs; a sentence for each thing that does not work."""
+        self._backend.check()
+        return self._backend.probe()
 
     def partition(self, job: PartitionJob) -> FilePartitionSink:
         """The end for one partition, with a writer of its own. Raises ConfigError."""

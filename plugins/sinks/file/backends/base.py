@@ -69,6 +69,9 @@ class Backend(Protocol):
     def check(self) -> None:
         """Refuse a root on which exclusive creation does not hold. Raises ConfigError."""
 
+    def probe(self) -> Sequence[str]:
+        """Try what landing needs; a sentence for each thing that does not work. Leaves nothing behind."""
+
     def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:
         """Create `path` with `data`, whole or not at all, if nothing stands there; False when something does.
 
@@ -143,6 +146,10 @@ class OneByOne(ABC):
 
     def begin_batch(self) -> None:  # noqa: B027  (most have nothing to do)
         """Nothing is counted."""
+
+    def probe(self) -> Sequence[str]:
+        """`check` has said it all."""
+        return ()
 
     def publish_all(self, files: Sequence[FileEntry]) -> Sequence[bool]:
         """One after the other."""

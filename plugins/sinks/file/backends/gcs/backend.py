@@ -17,6 +17,7 @@ from streamlake.plugins.sinks.file.backends.gcs.bucket import Bucket
 from streamlake.plugins.sinks.file.backends.gcs.circuit import Circuit
 from streamlake.plugins.sinks.file.backends.gcs.options import GcsOptions, Place
 from streamlake.plugins.sinks.file.backends.gcs.patience import Patience
+from streamlake.plugins.sinks.file.backends.gcs.probe import Probe
 from streamlake.plugins.sinks.file.backends.gcs.reading import ObjectReader, Opened
 from streamlake.plugins.sinks.file.backends.gcs.requests import Requests
 from streamlake.plugins.sinks.file.backends.gcs.staging import GcsStaging
@@ -47,6 +48,10 @@ class GcsBackend:
 
     def check(self) -> None:
         """Nothing that can be refused without asking."""
+
+    def probe(self) -> Sequence[str]:
+        """Write, write again, read, list, move and delete, below `_stage`."""
+        return self._bridge.run(Probe(self._bucket).problems())
 
     def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:  # noqa: ARG002  (an upload is invisible by itself)
         """An upload with a precondition. False also where an answer was lost, and what stands there is ours."""

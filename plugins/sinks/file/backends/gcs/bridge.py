@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as NotYetError
 from typing import Any, TypeVar
 
 from streamlake.engine.contracts import Beat
+from streamlake.engine.errors import StorageAccessError
 from streamlake.plugins.sinks.file.backends.base import Told
 
 T = TypeVar("T")
@@ -16,6 +17,13 @@ Item = TypeVar("Item")
 LOOK_SECONDS = 0.5
 AT_ONCE = 32
 """How many requests are under way at the same time where their order does not matter."""
+
+
+WHAT_TO_DO = (
+    ". Give the account that this runs as the role Storage Object User (roles/storage.objectUser) on the bucket or its "
+    "prefix (`streamlake validate` says what is missing, docs/gcs.md what each is for), then send SIGHUP or start "
+    "again. Nothing is lost"
+)
 
 
 class Bridge:
@@ -43,6 +51,8 @@ class Bridge:
                         raise
                 self._beat()
                 self._tell()
+        except StorageAccessError as error:
+            raise StorageAccessError(f"{error}{WHAT_TO_DO}") from None
         except BaseException:
             work.cancel()
             raise

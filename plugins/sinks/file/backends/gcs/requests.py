@@ -101,11 +101,7 @@ class Requests:
             return await self._once(request, headers, data)
         except AnsweredError as error:
             if error.status in {401, 403}:
-                raise StorageAccessError(
-                    f"{self._url} refuses us: {error}. Give the account that runs this the role Storage Object User "
-                    "(roles/storage.objectUser) on the bucket or its prefix; then start again, or send SIGHUP. "
-                    "`streamlake validate` says what is missing; nothing is lost"
-                ) from None
+                raise StorageAccessError(f"{self._url} refuses us: {error}") from None
             raise
 
     async def _once(
@@ -121,7 +117,7 @@ class Requests:
         except google.auth.exceptions.TransportError as error:
             raise TransientError("credentials", f"no answer from whoever gives credentials: {_short(error)}") from None
         except (google.auth.exceptions.GoogleAuthError, HttpError, NonRetryableError) as error:
-            raise StorageAccessError(f"the credentials are not accepted any more ({_short(error)})") from None
+            raise StorageAccessError(f"{self._url}: the credentials are not accepted ({_short(error)})") from None
         if reply.status >= 400:
             raise error_of(reply)
         return reply
