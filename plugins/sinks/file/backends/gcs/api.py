@@ -14,6 +14,7 @@ from typing import Any
 
 import google_crc32c
 
+from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Stored
 from streamlake.plugins.sinks.file.backends.gcs.errors import AnsweredError, Reply, TransientError
 from streamlake.plugins.sinks.file.backends.gcs.options import Place
@@ -37,6 +38,14 @@ class Described:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A resumable upload that was begun; `odd`: not answered as Google does."""
+
+    url: str
+    odd: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """A part of a listing; `token` asks for the next, None after the last."""
 
@@ -52,6 +61,7 @@ class Api:
         self.place = place
         self._requests = requests
         self._kms_key = kms_key
+        self._heeds: bool | None = None
 
     async def describe(self, path: str) -> Described | None:
         """Size, checksum and generation; None when nothing stands there."""
@@ -119,16 +129,30 @@ class Api:
 
     async def create(self, path: str, data: bytes) -> Described:
         """Create an object at once, unless something stands there."""
-        if await self._requests.reach_fake_gcs_server():
-            return await self._create_on_fake_gcs_server(path, data)
-        session = await self.begin_upload(path, crc32c=google_crc32c.value(data))
-        reply = await self.upload(session, data, 0, len(data))
-        if reply.status == GO_ON:
-            raise TransientError("torn upload", "all was sent, and the storage waits for more")
-        return described(reply)
+        session = await self._begin(path, google_crc32c.value(data))
+        if session.odd and not await self._exclusive():
+            return await self._create_in_one_request(path, data)
+        return await self._fill(session.url, data)
 
-    async def begin_upload(self, path: str, *, crc32c: int | None = None) -> str:
-        """A session for an object, unless something stands there; its URL. A sum that is given the storage checks."""
+    async def begin_upload(self, path: str) -> str:
+        """A session for an object that is sent in pieces, unless something stands there; its URL."""
+        return (await self._begin(path, None)).url
+
+    async def upload(self, session: str, data: bytes | memoryview, first: int, total: int | None) -> Reply:
+        """Send a piece that begins at `first`; `total` is known with the last one. Without data, ask what has come."""
+        place = f"{first}-{first + len(data) - 1}" if data else "*"
+        headers = {
+            "Content-Range": f"bytes {place}/{'*' if total is None else total}",
+            "Content-Type": "application/octet-stream",
+        }
+        return await self._requests.send("PUT", session, headers=headers, data=data, session=True)
+
+    async def drop_upload(self, session: str) -> None:
+        """Tell the storage that nothing more comes; a session that nobody ends is gone after a week."""
+        await self._requests.send("DELETE", session, session=True)
+
+    async def _begin(self, path: str, crc32c: int | None) -> Session:
+        """Begin a resumable upload. A sum that is known by now the storage holds against what comes."""
         name = self.place.name(path)
         metadata: dict[str, object] = {"name": name}
         if crc32c is not None:
@@ -141,28 +165,40 @@ class Api:
             headers={"X-Upload-Content-Type": "application/octet-stream"},
             json=metadata,
         )
-        session = reply.headers.get("location")
-        if not session:
+        url = reply.headers.get("location")
+        if not url:
             raise TransientError("torn reply", "an upload was begun without a place to send it to")
-        return session
+        return Session(url, odd=bool(reply.body))
 
-    async def upload(self, session: str, data: bytes | memoryview, first: int, total: int | None) -> Reply:
-        """Send a piece that begins at `first`; `total` is known with the last one. Without data, ask what has come."""
-        place = f"{first}-{first + len(data) - 1}" if data else "*"
-        headers = {
-            "Content-Range": f"bytes {place}/{'*' if total is None else total}",
-            "Content-Type": "application/octet-stream",
-        }
-        return await self._requests.send("POST", session, headers=headers, data=data, session=True)
+    async def _fill(self, session: str, data: bytes) -> Described:
+        reply = await self.upload(session, data, 0, len(data))
+        if reply.status == GO_ON:
+            raise TransientError("torn upload", "all was sent, and the storage waits for more")
+        return described(reply)
 
-    async def drop_upload(self, session: str) -> None:
-        """Tell the storage that nothing more comes; a session that nobody ends is gone after a week."""
-        await self._requests.send("DELETE", session, session=True)
+    async def _exclusive(self) -> bool:
+        """Whether this server heeds the precondition of a resumable upload, tried once, on a name of its own.
 
-    async def _create_on_fake_gcs_server(self, path: str, data: bytes) -> Described:
-        """The server for tests as pip has it (1.54) ignores the precondition of a resumable upload, but not of this.
+        Google does, and begins an upload with an empty answer. fake-gcs-server, as pip has it (1.54), answers with an
+        object that is not there yet, and then lets two writers create the same one.
+        """
+        if self._heeds is None:
+            path = f"{layout.STAGE}/_probe/{uuid.uuid4()}"
+            await self._fill((await self._begin(path, None)).url, b"tried")
+            try:
+                await self._fill((await self._begin(path, None)).url, b"tried again")
+                self._heeds = False
+            except AnsweredError as error:
+                if error.status != PRECONDITION_FAILED:
+                    raise
+                self._heeds = True
+            await self.delete(path)
+        return self._heeds
 
-        Never on Google: there, too, it would be safe with a boundary that nobody can know, but one way is enough.
+    async def _create_in_one_request(self, path: str, data: bytes) -> Described:
+        """Create an object on a server for tests that heeds a precondition in this way alone; never on Google.
+
+        There, too, it would be safe with a boundary that nobody can know, but one way is enough.
         """
         boundary = uuid.uuid4().hex
         metadata = json.dumps({"name": self.place.name(path)}).encode()

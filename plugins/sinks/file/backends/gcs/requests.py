@@ -34,7 +34,6 @@ class Requests:
         """Raises ConfigError when there are no credentials."""
         self._seconds_max = options.request_seconds_max
         self._url = place.url("")
-        self._fake: bool | None = None if options.emulated else False
         try:
             self._fs = GCSFileSystem(
                 token=options.token,
@@ -56,16 +55,6 @@ class Requests:
     def uploads(self) -> str:
         """Where uploads begin; all else is below `storage/v1/`."""
         return f"{self._fs._location}/upload/storage/v1/"  # noqa: SLF001  (the endpoint, as gcsfs's own uploads use it)
-
-    async def reach_fake_gcs_server(self) -> bool:
-        """Whether this is the server for tests, and not Google's; asked once, and Google never."""
-        if self._fake is None:
-            try:
-                await self.send("GET", self._fs._location + "/_internal/healthcheck", session=True)  # noqa: SLF001  (the endpoint)
-                self._fake = True
-            except (AnsweredError, StorageAccessError):
-                self._fake = False
-        return self._fake
 
     async def send(
         self,
