@@ -1,11 +1,13 @@
 """What the sink relies on, shown for every backend: one suite, the same for all of them."""
 
 import json
+import random
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import google_crc32c
@@ -102,6 +104,50 @@ def test_two_readers_of_one_file_do_not_move_each_other(backend: Backend) -> Non
     assert two is not None
     with one, two:
         assert (one.read(3), two.read(4), one.read()) == (b"con", b"cont", b"tent")
+
+
+LARGE = random.Random(7).randbytes(20 * 2**20 + 1)  # more than two pieces of any upload
+
+
+def test_a_large_payload_comes_whole_and_is_read_from_anywhere(backend: Backend) -> None:
+    with backend.create(STAGED) as out:
+        for at in range(0, len(LARGE), 3_000_001):
+            out.write(memoryview(LARGE)[at : at + 3_000_001])
+        out.finish()
+        out.seal()
+        assert out.stored() == Stored(len(LARGE), f"{google_crc32c.value(LARGE):08x}")
+    assert backend.publish(described(LARGE))
+    opened = backend.open(FINAL)
+    assert opened is not None
+    with opened:
+        assert opened.seek(-5, 2) == len(LARGE) - 5
+        assert opened.read() == LARGE[-5:]
+        assert opened.seek(7_000_000) == 7_000_000
+        assert opened.read(9_000_000) == LARGE[7_000_000:16_000_000]
+        assert opened.tell() == 16_000_000
+        opened.seek(0)
+        assert opened.read() == LARGE
+
+
+def test_a_large_payload_that_was_not_sealed_leaves_nothing(backend: Backend) -> None:
+    with backend.create(STAGED) as out:
+        out.write(LARGE)
+    assert backend.read(STAGED) is None
+
+
+def test_many_at_once_are_as_many_one_after_the_other(backend: Backend) -> None:
+    paths = [f"_ledger/{number}.json" for number in range(100)]
+    for path in paths[::2]:
+        backend.put_if_absent(path, path.encode(), stage=STAGE)
+    found = [path.encode() if number % 2 == 0 else None for number, path in enumerate(paths)]
+    assert list(backend.read_all(paths)) == found
+    backend.delete_all(paths[:50])
+    assert list(backend.read_all(paths)) == [None] * 50 + found[50:]
+    files = [stage(backend, b"content %d" % number, f"{STAGE}/{number}") for number in range(5)]
+    files = [replace(file, final=f"raw/{number}") for number, file in enumerate(files)]
+    files.append(replace(files[0], staged=f"{STAGE}/nowhere", final="raw/nowhere"))
+    assert list(backend.publish_all(files)) == [True] * 5 + [False]
+    assert list(backend.read_all([file.final for file in files])) == [b"content %d" % n for n in range(5)] + [None]
 
 
 def test_a_payload_that_was_not_sealed_leaves_nothing(backend: Backend) -> None:

@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 
 from streamlake.engine.contracts import Beat
 from streamlake.engine.entries import FileEntry
+from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Staging, Stored, Told
 from streamlake.plugins.sinks.file.backends.gcs.api import Api
 from streamlake.plugins.sinks.file.backends.gcs.bridge import Bridge
@@ -78,10 +79,16 @@ class GcsBackend:
         return self._bridge.all(self._bucket.read, paths)
 
     def open(self, path: str) -> BinaryIO | None:
-        """A reader that asks for what is read, in blocks."""
+        """A reader that asks for what is read, in blocks.
+
+        What is small is read at once, and what is staged: it may be moved under a reader's hands.
+        """
         found = self._bridge.run(self._bucket.describe(path))
         if found is None:
             return None
+        if found.stored.bytes <= ObjectReader.BUFFER_BYTES or path.startswith(f"{layout.STAGE}/"):
+            content = self.read(path)
+            return None if content is None else io.BytesIO(content)
 
         def read_range(opened: Opened, first: int, end: int) -> bytes:
             return self._bridge.run(self._bucket.read_range(opened.path, opened.generation, first, end))
