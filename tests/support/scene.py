@@ -25,12 +25,13 @@ class Scene:
     pipeline: Path
     partitions: int
     fragile: bool = False  # its broker comes and goes
+    bucket: Path | None = None  # where a storage server keeps the objects of the root's bucket, as a tree of files
     produced: dict[int, list[bytes | None]] = field(default_factory=dict)
 
     @property
     def lake(self) -> Path:
-        """The root."""
-        return self.folder / "lake"
+        """The root, or what a reader of the server's folder sees of it."""
+        return (self.bucket or self.folder) / "lake"
 
     @property
     def dead_topic(self) -> str:

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from streamlake.engine.local.gcs import LocalGcs
 
@@ -23,6 +24,10 @@ class SharedGcs:
     def endpoint(self) -> str:
         """For STORAGE_EMULATOR_HOST."""
         return self._server.endpoint
+
+    def folder_of(self, bucket: str) -> Path:
+        """Where its objects lie, as a tree of files."""
+        return self._server.folder / "objects" / bucket
 
     def new_bucket(self) -> str:
         """A bucket's name that nobody else has."""
