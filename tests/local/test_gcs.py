@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,9 @@ def test_a_failing_start_shows_what_the_server_printed(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_says_what_to_do_and_ends_in_order(number: signal.Signals) -> None:
     command = [sys.executable, "-c", PROGRAM, "local", "gcs", "--bucket", "one-bucket", "--bucket", "another-bucket"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with ExitStack() as stack:
+        process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        stack.callback(process.kill)
         assert process.stdout is not None
         lines = list(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
         endpoint = lines[0].rpartition(" at ")[2].strip()
