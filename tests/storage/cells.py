@@ -2,9 +2,9 @@
 
 import errno
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from storage.disk_faults import DiskRule
 from storage.steps import STEPS, Step
@@ -16,34 +16,25 @@ SECONDS = {"once": 0.0, "5 s": 5.0, "for ever": float("inf")}
 Backend = Literal["gs", "file"]
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What happens to a request. `do` is the proxy's word for it, with its arguments."""
-
-    name: str
-    do: str
-    status: int = 0
-    after: bool = False
-
-
-REQUEST_FAULTS = (
-    Fault("503", "status", 503),
-    Fault("429", "status", 429),
-    Fault("500, and it was done", "status", 500, after=True),
-    Fault("401", "status", 401),
-    Fault("403", "status", 403),
-    Fault("the request is lost", "drop_request"),
-    Fault("the reply is lost", "drop_reply"),
-    Fault("the reply is cut", "cut_reply"),
-    Fault("the connection is reset", "reset"),
-    Fault("refused connections", "refuse"),
-    Fault("the body is torn", "tear_body"),
-    Fault("no reply, and it was not done", "hang"),
-    Fault("no reply, and it was done", "hang", after=True),
-    Fault("the reply drips", "drip"),
-    Fault("it is done after its sender gave up", "late"),
-    Fault("a wrong checksum", "wrong_checksum"),
+REQUEST_FAULTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("503", {"do": "status", "status": 503}),
+    ("429", {"do": "status", "status": 429, "headers": {"Retry-After": "1"}}),
+    ("500, and it was done", {"do": "status", "status": 500, "after": True}),
+    ("401", {"do": "status", "status": 401}),
+    ("403", {"do": "status", "status": 403}),
+    ("the request is lost", {"do": "lose_request"}),
+    ("the reply is lost", {"do": "lose_reply"}),
+    ("the reply is cut", {"do": "cut_reply", "at_bytes": 30}),
+    ("the connection is reset", {"do": "lose_request", "reset": True}),
+    ("refused connections", {"do": "refuse"}),
+    ("the body is torn", {"do": "tear_request", "at_bytes": 5, "pass_on": True}),
+    ("no reply, and it was not done", {"do": "hang"}),
+    ("no reply, and it was done", {"do": "hang", "after": True}),
+    ("the reply drips", {"do": "drip", "at_bytes": 10, "delay_seconds": 0.2}),
+    ("it is done after its sender gave up", {"do": "late", "hold": True, "delay_seconds": 2}),
+    ("a wrong checksum", {"do": "wrong_checksum"}),
 )
+"""Each with the proxy's words for it (`support/faults/rules.py`)."""
 
 DISK_FAULTS = (
     ("EIO", DiskRule("", "", errno.EIO)),
@@ -93,6 +84,6 @@ class Cell:
 def cells() -> Iterator[Cell]:
     """All of them."""
     for fault, step, duration, killed in itertools.product(REQUEST_FAULTS, STEPS, DURATIONS, (False, True)):
-        yield Cell("gs", step, fault.name, duration, killed)
+        yield Cell("gs", step, fault[0], duration, killed)
     for (name, _), step, duration, killed in itertools.product(DISK_FAULTS, STEPS, DURATIONS, (False, True)):
         yield Cell("file", step, name, duration, killed)

@@ -3,6 +3,7 @@
 The ledger's folders hold three entries, so that one life also folds. All of it is the real code but the topic.
 """
 
+import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,6 +89,7 @@ def prepare(root: Root) -> None:
 def live(pipe: Connection, root: Root, disk: Path | None) -> None:
     """A process's main function: work to the end, and say how it was. `disk` says how a folder's disk is broken."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.disable()
     with ExitStack() as stack:
         stack.enter_context(small_ledgers())
         if disk is not None and disk.exists():

@@ -53,7 +53,7 @@ _RAW = "raw/t/t-00000-" + "0" * 18
 
 STEPS: tuple[Step, ...] = (
     Step("find the run", "GET", _name(layout.run_path("live-1")), "read", _RUN_FILE),
-    *_upload("write the run", _RUN_FILE, "link", r"_stage/live-1/[^/]*\.tmp", first=True),
+    *_upload("write the run", _RUN_FILE, "link", r"_stage/live-1/[-0-9a-f]+\.tmp", first=True),
     Step("list the ledger", "GET", rf"prefix=ROOT/{LEDGER}/?&|prefix=ROOT/{LEDGER}/?$", "list", rf"{LEDGER}$"),
     Step("list its last folder", "GET", rf"prefix=ROOT/{LEDGER}/\d{{8}}/", "list", rf"{LEDGER}/\d{{8}}$"),
     Step(
@@ -61,18 +61,18 @@ STEPS: tuple[Step, ...] = (
     ),
     Step("make the head durable", "", "", "fsync", rf"{LEDGER}/\d{{8}}$", "an object that is seen is durable"),
     Step("list what is staged", "GET", rf"prefix=ROOT/{STAGED}/", "list", rf"{STAGED}$"),
-    *_upload("claim", re.escape(slot(CLAIM_SEQ)), "link", rf"{STAGED}/00000002/[^/]*\.tmp"),
+    *_upload("claim", re.escape(slot(CLAIM_SEQ)), "link", rf"{STAGED}/00000002/[-0-9a-f]+\.tmp"),
     Step("look for a segment", "GET", rf"o/ROOT/{LEDGER}/\d{{8}}\.jsonl\.xz", "read", rf"{LEDGER}/\d{{8}}\.jsonl\.xz"),
     Step("roll forward", "POST", rf"moveTo/o/ROOT/{_RAW}{UNPUBLISHED:02d}-", "link", rf"{_RAW}{UNPUBLISHED:02d}-"),
     Step("collect", "DELETE", rf"ROOT/{STAGED}/00000001/", "unlink", rf"{STAGED}/00000001/"),
-    *_upload("write a segment", rf"{LEDGER}/00000001\.jsonl\.xz", "link", rf"{STAGED}/00000002/[^/]*\.tmp"),
+    *_upload("write a segment", rf"{LEDGER}/00000001\.jsonl\.xz", "link", rf"{STAGED}/00000002/[-0-9a-f]+\.tmp"),
     Step("empty folded slots", "DELETE", rf"ROOT/{LEDGER}/00000001/", "unlink", rf"{LEDGER}/00000001/"),
-    *_upload("stage", rf"{STAGED}/00000002/[^/]*\.jsonl", "write", rf"{STAGED}/00000002/[^/]*\.jsonl"),
+    *_upload("stage", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl", "write", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl"),
     Step(
-        "make what is staged durable", "", "", "fsync", rf"{STAGED}/00000002/[^/]*\.jsonl", "it is, with its last byte"
+        "make what is staged durable", "", "", "fsync", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl", "it is, with its last byte"
     ),
-    *_upload("commit", re.escape(slot(COMMIT_SEQ)), "link", rf"{STAGED}/00000002/[^/]*\.tmp"),
+    *_upload("commit", re.escape(slot(COMMIT_SEQ)), "link", rf"{STAGED}/00000002/[-0-9a-f]+\.tmp"),
     Step("publish", "POST", rf"moveTo/o/ROOT/{_RAW}{PUBLISHED:02d}-", "link", rf"{_RAW}{PUBLISHED:02d}-"),
-    Step("drop the staged name", "", "", "unlink", rf"{STAGED}/00000002/[^/]*\.jsonl", "a move is one request"),
-    *_upload("close", re.escape(slot(CLOSE_SEQ)), "link", rf"{STAGED}/00000002/[^/]*\.tmp"),
+    Step("drop the staged name", "", "", "unlink", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl", "a move is one request"),
+    *_upload("close", re.escape(slot(CLOSE_SEQ)), "link", rf"{STAGED}/00000002/[-0-9a-f]+\.tmp"),
 )

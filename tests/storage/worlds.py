@@ -3,14 +3,18 @@
 import itertools
 import threading
 from dataclasses import replace
+from math import inf
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from storage.cells import DISK_FAULTS, SECONDS, Cell
+from storage.cells import DISK_FAULTS, REQUEST_FAULTS, SECONDS, Cell
 from storage.life import Root, prepare
 from storage.lives import Outcome, outcome_of
+from support.fault_proxy import FaultProxy
+from support.faults.rules import Rule
+from support.gcs.server import GcsServer
 
 GCS = {"credentials": "anonymous", "request_seconds_max": 1}
 RETRY_SECONDS_MAX = {"once": 30, "5 s": 30, "for ever": 2}
@@ -37,6 +41,31 @@ class DiskTrouble:
         return self._rule.with_suffix(".met").exists()
 
 
+class RequestTrouble:
+    """A rule of the proxy."""
+
+    def __init__(self, proxy: FaultProxy, rule: Rule) -> None:
+        self._proxy, self._rule = proxy, rule
+        proxy.add(rule)
+
+    def wait(self, process: ForkServerProcess) -> None:
+        """Until a request was met."""
+        while not self._rule.hit.wait(0.02) and process.is_alive():
+            pass
+
+    def mend(self) -> None:
+        """No request is met any more; what is to be done late is done before anybody judges."""
+        self._proxy.clear()
+        self._proxy.release(self._rule)
+        if self._rule.do == "late" and self._rule.hits:
+            self._rule.delivered.wait(10)
+
+    @property
+    def met(self) -> bool:
+        """Whether a request was met."""
+        return self._rule.hits > 0
+
+
 class Worlds:
     """Makes one for each cell; used by several threads."""
 
@@ -45,20 +74,24 @@ class Worlds:
         self._context = context
         self._numbers = itertools.count()
         self._lock = threading.Lock()
+        self._server = GcsServer()
 
     def __enter__(self) -> Self:
+        self._server.start()
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Nothing is open."""
+        self._server.stop()
 
     def outcome(self, cell: Cell) -> Outcome:
         """How it goes."""
         with self._lock:
             number = next(self._numbers)
-        return self._on_disk(cell, self._folder / str(number))
+        if cell.backend == "file":
+            return self._on_disk(cell, self._folder / str(number))
+        return self._in_bucket(cell, f"cell-{number}")
 
     def _on_disk(self, cell: Cell, folder: Path) -> Outcome:
         folder.mkdir()
@@ -80,3 +113,27 @@ class Worlds:
             kill=cell.killed,
             for_ever=cell.duration == "for ever",
         )
+
+    def _in_bucket(self, cell: Cell, prefix: str) -> Outcome:
+        url = f"gs://streamlake/{prefix}"
+        direct = Root(url, {**GCS, "endpoint": self._server.endpoint})
+        if not cell.step.first:
+            prepare(direct)
+        (fault,) = [fault for name, fault in REQUEST_FAULTS if name == cell.fault]
+        seconds = SECONDS[cell.duration]
+        settings = {**fault, "method": cell.step.method, "path": cell.step.target(prefix)}
+        if fault["do"] == "refuse":
+            settings |= {"times": 1, "delay_seconds": seconds or 0.5}
+        else:
+            settings |= {"times": 1 if cell.duration == "once" else inf, "seconds": seconds or inf}
+        with FaultProxy(self._server.endpoint) as proxy:
+            trouble = RequestTrouble(proxy, Rule(**settings))
+            patience = {"retry_seconds_max": RETRY_SECONDS_MAX[cell.duration]}
+            return outcome_of(
+                self._context,
+                Root(url, {**GCS, **patience, "endpoint": proxy.endpoint}),
+                direct,
+                trouble,
+                kill=cell.killed,
+                for_ever=cell.duration == "for ever",
+            )

@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from aiohttp import web
 from support.gcs.conditions import Conditions, number
@@ -87,7 +88,9 @@ class Requests:
         self._sessions[session.id] = session
         # Not the whole query: whoever has this address needs no token and no project any more.
         path = asked.http.raw_path.partition("?")[0]
-        location = f"http://{asked.http.host}{path}?uploadType=resumable&upload_id={session.id}"
+        # With the name, as Google's own example has it (performing-resumable-uploads).
+        query = urlencode({"uploadType": "resumable", "name": session.name, "upload_id": session.id})
+        location = f"http://{asked.http.host}{path}?{query}"
         return web.Response(headers={"Location": location, "X-GUploader-UploadID": session.id})
 
     async def _refuse_simple(self, asked: Asked) -> web.StreamResponse:

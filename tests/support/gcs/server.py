@@ -128,6 +128,8 @@ class GcsServer:
             status = error.status
             headers = {"Content-Type": error.content_type, **error.headers}
             reply = web.Response(status=error.status, body=error.body(), headers=headers)
+        except ConnectionError:  # its sender is gone, in the middle of a body
+            reply = web.Response(status=400)
         finally:
             self.counts.add(call.operation, status)
         return reply
