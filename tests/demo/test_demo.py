@@ -3,6 +3,7 @@
 import http.client
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,13 +44,15 @@ sys.exit(code)
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that looks like a clone to the demo, and is the current one."""
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that looks like a clone to the demo, and is the current one. No server that was kept outlives it."""
     (tmp_path / "config").symlink_to(ROOT / "config")
     monkeypatch.chdir(tmp_path)
     for name in ("KAFKA_BOOTSTRAP_SERVERS", "KEEP", "SINK"):
         monkeypatch.delenv(name, raising=False)
-    return tmp_path
+    yield tmp_path
+    with emptied(tmp_path / ".demo"):
+        pass
 
 
 @pytest.mark.usefixtures("kafka_parts")
@@ -225,6 +228,8 @@ def story_of(clone: Path, **settings: str) -> str:
     assert "was killed in the middle of its work" in done.stdout
     assert "nothing is missing, nothing is twice" in done.stdout
     assert "WRONG" not in done.stdout
+    assert re.search(r"\n    raw/ +\d\d files +(?!0\.00)\d+\.\d\d MB ", done.stdout), "listed, with their sizes"
+    assert "\n      raw/streamlake.order.raw/ingestion_date=" in done.stdout, "two of them by name"
     assert "\x1b" not in done.stdout, "a pipe gets plain text"
     assert set(clone.iterdir()) == {clone / "config", clone / ".demo"}
     assert list(processes_of(clone)) == []
