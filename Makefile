@@ -1,6 +1,7 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
 # and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
-# MINUTES are for torture and mutants, RECORDS for bench and hostile, CASES for alike, HOURS for soak.
+# MINUTES are for torture and mutants, RECORDS for bench and hostile, CASES for alike, HOURS for soak, SINK (file or gs)
+# for demo.
 
 PYTHON3 ?= python3
 JOBS = 3
@@ -28,7 +29,7 @@ native: $(INSTALLED)  ## build streamlake-native, which spares CPU, into .venv; 
 wheel: $(INSTALLED)  ## build a wheel of streamlake-native for any Linux of this machine's kind, into dist
 	@$(PYTHON) native/install.py --wheel dist
 
-demo: $(NATIVE)  ## start a real Kafka, land 150,000 orders, kill a worker, prove that nothing is missing or twice
+demo: $(NATIVE)  ## start a real Kafka, land 150,000 orders, kill a worker, prove that nothing is missing or twice; SINK=gs: in a bucket
 	@$(PYTHON) -m streamlake.engine.local.demo
 
 test: check  ## everything that has to pass: check, then all tests

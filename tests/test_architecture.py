@@ -135,7 +135,7 @@ ROOMS: Mapping[str, Room] = {
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "confluent_kafka": ("engine.kafka.", "engine.preload"),
-    "fsspec": ("plugins.sinks.", "engine.preload"),
+    "fsspec": ("plugins.sinks.", "engine.preload", "engine.local.demo_lake"),
     "gcsfs": ("plugins.sinks.",),
     "falcon": ("http_edge.",),
     "gunicorn": ("http_edge.",),

@@ -1,7 +1,7 @@
 """The story that `make demo` tells: orders from a real Kafka into a lake, a worker killed, and the proof.
 
-Settings by the environment: DEMO_RECORDS (150000), KEEP=1 (Kafka and files stay), KAFKA_BOOTSTRAP_SERVERS (a cluster
-that is there already), STREAMLAKE_LOCAL_JAVA (`engine/local/java.py`).
+Settings by the environment: SINK (`file`, or `gs` for a bucket), DEMO_RECORDS (150000), KEEP=1 (servers and files
+stay), KAFKA_BOOTSTRAP_SERVERS (a cluster that is there already), STREAMLAKE_LOCAL_JAVA (`engine/local/java.py`).
 """
 
 import json
@@ -16,14 +16,18 @@ from pathlib import Path
 
 from streamlake.engine.errors import Exit, LocalError, StreamLakeError
 from streamlake.engine.local.demo_account import Seen, account
-from streamlake.engine.local.demo_counts import Generated, Ledger, Letters, Row, query, read_back
-from streamlake.engine.local.demo_kafka import emptied, kept_kafka, own_kafka
+from streamlake.engine.local.demo_counts import Generated, Ledger, Letters, Row
+from streamlake.engine.local.demo_gcs import kept_bucket, own_bucket
+from streamlake.engine.local.demo_kafka import kept_kafka, own_kafka
+from streamlake.engine.local.demo_kept import emptied
+from streamlake.engine.local.demo_lake import Folder, Lake
 from streamlake.engine.local.demo_run import Commands, Landing, land
 from streamlake.engine.local.demo_screen import Screen
 from streamlake.engine.local.ports import LOOPBACK, free_ports
 
 PIPELINE = "config/examples/orders.yaml"
 TOPIC, DEAD_TOPIC = "streamlake.order.raw", "streamlake.orders.dlq"
+SINKS = ("file", "gs")
 RECORDS, RECORDS_MIN = 150_000, 2_000
 BROKEN, TOMBSTONES = "0.4%", "0.02%"
 COMMITS = 60  # about how many batches the run is cut into, so that there is a middle to kill a worker in
@@ -39,25 +43,28 @@ class Settings:
     servers: str | None
     folder: Path
     streamlake: Sequence[str]
+    sink: str = "file"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> "Settings":
-        """Raises LocalError for a number of records that is none or too small for a worker to be killed in between."""
+        """Raises LocalError for a sink that is none of SINKS, and for too few records to kill a worker in between."""
+        sink = environment.get("SINK") or "file"
+        if sink not in SINKS:
+            raise LocalError(f"SINK={sink}: must be one of {', '.join(SINKS)}")
         text = environment.get("DEMO_RECORDS") or str(RECORDS)
         if not text.isdecimal() or int(text) < RECORDS_MIN:
             raise LocalError(f"DEMO_RECORDS={text}: must be a number, {RECORDS_MIN} or more")
         streamlake = str(Path(sys.executable).with_name("streamlake"))
         servers = environment.get("KAFKA_BOOTSTRAP_SERVERS") or None
-        return cls(int(text), environment.get("KEEP") == "1", servers, Path.cwd() / ".demo", [streamlake])
+        return cls(int(text), environment.get("KEEP") == "1", servers, Path.cwd() / ".demo", [streamlake], sink)
 
 
 class Story:
     """The steps, in the order in which they are told; each keeps what it counted for the end."""
 
-    def __init__(self, settings: Settings, servers: str, screen: Screen) -> None:
-        self._settings, self._screen = settings, screen
-        self._lake = settings.folder / "lake"
-        environment = {"KAFKA_BOOTSTRAP_SERVERS": servers, "STREAMLAKE_ROOT": str(self._lake)}
+    def __init__(self, settings: Settings, servers: str, lake: Lake, screen: Screen) -> None:
+        self._settings, self._lake, self._screen = settings, lake, screen
+        environment = {"KAFKA_BOOTSTRAP_SERVERS": servers, **lake.environment}
         for name, value in environment.items():
             screen.command(["export", f"{name}={value}"])
         self._commands = Commands(settings.streamlake, environment, screen)
@@ -109,7 +116,7 @@ class Story:
 
     def _show_files(self) -> None:
         self._screen.step("What lies in the lake")
-        self._screen.say(f"A folder: {self._lake}")
+        self._screen.say(self._lake.place)
         for name, what in (
             ("raw", "what readers see: complete files, never rewritten"),
             ("dead", "the refused records, each with its reason"),
@@ -117,22 +124,21 @@ class Story:
             ("_stage", "not committed: left by the killed worker, collected by its successor"),
             ("_runs", "who writes here, and where each partition starts"),
         ):
-            files = sorted(path for path in (self._lake / name).rglob("*") if path.is_file())
-            size = sum(path.stat().st_size for path in files)
+            files = self._lake.files(name)
+            size = sum(size for _, size in files)
             self._screen.output([f"{name + '/':<9} {len(files):>4} files {size / 1e6:7.2f} MB  {what}"])
             if name == "raw":
-                self._screen.output(f"  {path.relative_to(self._lake)}" for path in files[:2])
+                self._screen.output(f"  {path}" for path, _ in files[:2])
                 self._screen.output(["  …"])
 
     def _read_back(self) -> Sequence[Row]:
         self._screen.step("Read the Parquet files with a reader that knows nothing of StreamLake")
-        raw = self._lake / "raw"
-        reader, rows = read_back(raw)
-        self._screen.output([f"{reader}>", *query(raw).splitlines()])
+        read = self._lake.read_back()
+        self._screen.output([f"{read.reader}>", *read.asked.splitlines()])
         names = ("partition", "rows", "offsets", "first", "last")
-        self._screen.output("".join(f"{cell:>12}" for cell in line) for line in (names, *rows))
+        self._screen.output("".join(f"{cell:>12}" for cell in line) for line in (names, *read.rows))
         self._screen.say("The numbers that are missing between first and last were refused or skipped: see below.")
-        return rows
+        return read.rows
 
     def _dead_letters(self) -> tuple[Letters, Letters]:
         self._screen.step(f"The broken ones: in dead-letter files, and copies in {DEAD_TOPIC}")
@@ -167,14 +173,14 @@ class Story:
 
 
 def tell(settings: Settings, screen: Screen) -> bool:
-    """Start a Kafka, tell the story, stop the Kafka; whether all counts agree. Raises LocalError if it can't go on."""
+    """Start servers, tell the story, stop them; whether all counts agree. Raises LocalError if it can't go on."""
     if not Path(PIPELINE).exists():
         raise LocalError(f"{PIPELINE} is not here: the demo runs in a clone of the repository, by `make demo`")
     began = time.monotonic()
-    with emptied(settings.folder), _kafka(settings, screen) as servers:
-        agrees = Story(settings, servers, screen).tell()
+    with emptied(settings.folder), _kafka(settings, screen) as servers, _lake(settings, screen) as lake:
+        agrees = Story(settings, servers, lake, screen).tell()
         screen.say(f"{'All of it' if agrees else 'It'} took {time.monotonic() - began:.0f} s.")
-    _say_what_is_left(settings, screen)
+    _say_what_is_left(settings, lake, screen)
     return agrees
 
 
@@ -187,14 +193,21 @@ def _kafka(settings: Settings, screen: Screen) -> AbstractContextManager[str]:
     return own_kafka(settings.folder, screen)
 
 
-def _say_what_is_left(settings: Settings, screen: Screen) -> None:
-    lake = settings.folder / "lake"
+def _lake(settings: Settings, screen: Screen) -> AbstractContextManager[Lake]:
+    if settings.sink == "file":
+        return nullcontext(Folder(settings.folder / "lake"))
+    if settings.keep:
+        return kept_bucket(settings.folder, settings.streamlake, screen)
+    return own_bucket(settings.folder, screen)
+
+
+def _say_what_is_left(settings: Settings, lake: Lake, screen: Screen) -> None:
     if settings.servers is not None:
         screen.say(f"The topics that were made stay on {settings.servers}: see `topics apply` above.")
     elif not settings.keep:
         screen.say("Kafka is stopped. KEEP=1 make demo leaves it running.")
     screen.say(f"Everything lies in {settings.folder}, until the next demo. Try:")
-    screen.command(["export", f"STREAMLAKE_ROOT={lake}"])
+    lake.say_how_to_reach_it(screen)
     screen.command([".venv/bin/streamlake", "prove", PIPELINE])
     screen.command([".venv/bin/streamlake", "dead", "list", PIPELINE, "--reason", "oversize"])
 

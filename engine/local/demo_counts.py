@@ -2,10 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from streamlake.engine.local.orders import broken_counts
@@ -26,10 +24,6 @@ REASONS: Mapping[str, str] = {
 
 Row = tuple[int, int, int, int, int]
 """Partition, rows, different offsets, first and last offset."""
-
-QUERY = """\
-SELECT _partition, count(*), count(DISTINCT _offset), min(_offset), max(_offset)
-FROM read_parquet('{glob}') GROUP BY 1 ORDER BY 1"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +97,3 @@ class Letters:
 
     def __str__(self) -> str:
         return ", ".join(f"{count} {reason}" for reason, count in sorted(self.by_reason.items()))
-
-
-def read_back(raw: Path) -> tuple[str, list[Row]]:
-    """Read the landed files with a reader that knows nothing of StreamLake: its name, and a row for each partition.
-
-    DuckDB where it is installed, else PyArrow.
-    """
-    if find_spec("duckdb") is None:
-        return "PyArrow", list(_read_by_arrow(raw))
-    import duckdb  # noqa: PLC0415  (in the extra `dev`)
-
-    with duckdb.connect() as connection:
-        rows: list[Row] = connection.sql(query(raw)).fetchall()
-    return "DuckDB", rows
-
-
-def query(raw: Path) -> str:
-    """The SQL that counts the landed rows."""
-    return QUERY.format(glob=f"{raw}/**/*.parquet".replace("'", "''"))
-
-
-def _read_by_arrow(raw: Path) -> Iterator[Row]:
-    import pyarrow.parquet as pq  # noqa: PLC0415  (takes a fifth of a second to import)
-
-    offsets: dict[int, list[int]] = {}
-    for file in sorted(raw.rglob("*.parquet")):
-        table = pq.ParquetFile(file).read(columns=["_partition", "_offset"])
-        for partition, offset in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            offsets.setdefault(partition, []).append(offset)
-    for partition, found in sorted(offsets.items()):
-        yield partition, len(found), len(set(found)), min(found), max(found)
