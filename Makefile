@@ -14,7 +14,8 @@ NATIVE = $(VENV)/native
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup native wheel demo test check format bench bench-peers guard torture mutants hostile alike soak clean
+.PHONY: help setup native wheel demo test check format bench bench-peers guard faults torture mutants hostile alike
+.PHONY: soak clean
 
 help:  ## list these targets
 	@echo 'make TARGET, one of:'
@@ -53,6 +54,9 @@ bench-peers: $(NATIVE)  ## land the same records by what else there is, too, eac
 
 guard: $(NATIVE)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute
 	@$(PYTHON) benchmarks/guard.py
+
+faults: $(NATIVE)  ## each step of a commit under each fault of the storage, bucket and disk, into docs/reliability.md; half an hour
+	@$(PYTHON) tests/storage/run.py --table docs/reliability.md
 
 torture: $(NATIVE)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
 	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))

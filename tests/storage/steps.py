@@ -68,9 +68,7 @@ STEPS: tuple[Step, ...] = (
     *_upload("write a segment", rf"{LEDGER}/00000001\.jsonl\.xz", "link", rf"{STAGED}/00000002/[-0-9a-f]+\.tmp"),
     Step("empty folded slots", "DELETE", rf"ROOT/{LEDGER}/00000001/", "unlink", rf"{LEDGER}/00000001/"),
     *_upload("stage", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl", "write", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl"),
-    Step(
-        "make what is staged durable", "", "", "fsync", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl", "it is, with its last byte"
-    ),
+    Step("make what is staged durable", "", "", "fsync", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl", "an object is"),
     *_upload("commit", re.escape(slot(COMMIT_SEQ)), "link", rf"{STAGED}/00000002/[-0-9a-f]+\.tmp"),
     Step("publish", "POST", rf"moveTo/o/ROOT/{_RAW}{PUBLISHED:02d}-", "link", rf"{_RAW}{PUBLISHED:02d}-"),
     Step("drop the staged name", "", "", "unlink", rf"{STAGED}/00000002/[-0-9a-f]+\.jsonl", "a move is one request"),
