@@ -271,7 +271,7 @@ def test_a_server_that_dies_within_a_reply_gives_no_half_one() -> None:
 
 
 def test_a_rule_takes_the_requests_that_it_names(api: Api, proxy: FaultProxy) -> None:
-    proxy.add(Rule("status", "GET", "/o/b", skip=1, times=2))
+    proxy.add(Rule("status", "GET", "/o/b", pass_first=1, times=2))
     asked = [("GET", "b"), ("GET", "a"), ("DELETE", "b"), ("GET", "b"), ("GET", "b"), ("GET", "b")]
     assert [api.about(method, name, "", {}).status for method, name in asked] == [404, 404, 404, 503, 503, 404]
 

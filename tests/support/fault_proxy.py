@@ -150,8 +150,8 @@ class FaultProxy:
                 reset = rule is not None and rule.reset
                 if writer.is_closing() or rule is not None or request.header("connection").lower() == "close":
                     break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the caller has gone
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the caller has gone, or the proxy is being stopped
         finally:
             self._callers.discard(writer)
             _end(writer, reset)

@@ -25,7 +25,7 @@ Fault = Literal[
 
 @dataclass
 class Rule:
-    """One fault, for the matching requests number `skip` + 1 to `skip` + `times`, `seconds` long from the first.
+    """One fault: of the matching requests `pass_first` pass, the next `times` have it, for `seconds` from the first on.
 
     `method` is a regular expression for all of the method, `path` one that is searched in path and query.
 
@@ -48,7 +48,7 @@ class Rule:
     do: Fault
     method: str = ".*"
     path: str = ""
-    skip: int = 0
+    pass_first: int = 0
     times: float = 1
     seconds: float = math.inf
     after: bool = False
@@ -85,7 +85,7 @@ class Rule:
         if not (re.fullmatch(self.method, method) and re.search(self.path, target)):
             return False
         self._seen += 1
-        if not self.skip < self._seen <= self.skip + self.times or now_seconds > self._ends_at:
+        if not self.pass_first < self._seen <= self.pass_first + self.times or now_seconds > self._ends_at:
             return False
         self.hits += 1
         if self.hits == 1:
