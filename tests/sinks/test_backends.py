@@ -14,6 +14,7 @@ import google_crc32c
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support.contending import ROUNDS, WRITERS, contend, content
+from support.gcs_server import GcsServer
 
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
@@ -28,12 +29,17 @@ STAGED = f"{STAGE}/1.parquet"
 FINAL = "raw/orders/ingestion_date=2026-01-01/orders-1.parquet"
 
 
-@pytest.fixture(params=["file", "memory", "fake-gcs-server"])
+@pytest.fixture(params=["file", "memory", "fake-gcs-server", "documented semantics"])
 def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "fake-gcs-server":
         server = request.getfixturevalue("gcs")
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.endpoint)
         yield f"gs://{server.new_bucket()}/some/lake"
+        return
+    if request.param == "documented semantics":
+        with GcsServer() as documented:
+            monkeypatch.setenv("STORAGE_EMULATOR_HOST", documented.endpoint)
+            yield "gs://streamlake/some/lake"
         return
     yield f"{request.param}://{tmp_path}/lake"
     MemoryFileSystem.store.clear()

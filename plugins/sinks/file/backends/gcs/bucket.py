@@ -131,15 +131,4 @@ class Bucket:
             raise self._refused(path, error) from None
 
     def _refused(self, path: str, error: AnsweredError) -> StorageError:
-        return StorageError(f"{self.url(path)}: {error}{_what_to_do(error)}")
-
-
-def _what_to_do(error: AnsweredError) -> str:
-    if error.reason == "retentionPolicyNotMet":
-        return (
-            "; the bucket has a retention policy, and a staged file has to be moved: use a bucket without one, and "
-            "protect the landed files by another means (docs/gcs.md)"
-        )
-    if "requester pays" in str(error).lower():
-        return "; name who pays in sink.gcs.billing_project"
-    return ""
+        return StorageError(f"{self.url(path)}: {error}{error.what_to_do}")

@@ -31,6 +31,18 @@ class AnsweredError(Exception):
         self.status = status
         self.reason = reason
 
+    @property
+    def what_to_do(self) -> str:
+        """The end of a sentence for a person, where more can be said than the storage does."""
+        if self.reason == "retentionPolicyNotMet":
+            return (
+                "; the bucket has a retention policy, and a staged file has to be moved: use a bucket without one, and "
+                "protect the landed files by another means (docs/gcs.md)"
+            )
+        if "requester pays" in str(self).lower():
+            return "; name who pays in sink.gcs.billing_project"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

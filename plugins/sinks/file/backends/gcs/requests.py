@@ -43,7 +43,7 @@ class Requests:
                 skip_instance_cache=True,
                 session_kwargs={"trust_env": not options.emulated},  # a proxy is for Google, not for this machine
             )
-        except (google.auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
+        except (google.auth.exceptions.GoogleAuthError, ValueError, KeyError, TypeError, OSError) as error:
             raise ConfigError(
                 f"sink.root: no credentials for Google Cloud Storage ({type(error).__name__}): set "
                 "GOOGLE_APPLICATION_CREDENTIALS, log in with `gcloud auth application-default login`, run where a "

@@ -84,4 +84,4 @@ class Upload:
 
 
 def _refused(url: str, error: AnsweredError) -> StorageError:
-    return StorageError(f"{url} can't be written: {error}; nothing was committed, it is made again")
+    return StorageError(f"{url} can't be written: {error}{error.what_to_do}")
