@@ -79,6 +79,8 @@ def _streamlake(world: World, verb: str, *more: str) -> "subprocess.CompletedPro
     """Ask a command for JSON. It goes around the proxy, and the disk that fails is no business of its."""
     command = [*STREAMLAKE, verb, str(world.pipeline), "--json", "--set", f"kafka.bootstrap_servers={world.servers}"]
     environment = {**os.environ, "STREAMLAKE_TORTURE_DISK": "/nonexistent"}
+    if world.bucket is not None:
+        environment |= world.bucket.judges
     return subprocess.run([*command, *more], capture_output=True, text=True, env=environment, check=False)
 
 

@@ -16,6 +16,7 @@ import psutil
 import yaml
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewPartitions, NewTopic  # type: ignore[attr-defined]  # its stubs forget them
+from torture.bucket_faults import IN_A_BUCKET
 from torture.hosts import Host
 from torture.power import cut_power
 from torture.world import World
@@ -364,6 +365,13 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
 }
 """Each kind of fault by its name in the table of docs/reliability.md, with its usual weight."""
 
+ON_A_DISK = (
+    *("disk full", "disk failing", "fsync failing", "disk slow", "answers lost", "killed at the disk", "power cut"),
+)
+"""What can't happen to a root in a bucket; there are these instead."""
+
+ALL_FAULTS: Mapping[str, tuple[Fault, float]] = {**FAULTS, **IN_A_BUCKET}
+
 UNPICKED = ("power cut",)
 """What no seed picks by itself, only `--everything`: tests/power has more of it, and seeds stay what they were."""
 
@@ -381,4 +389,7 @@ STORAGE = {
 }
 """What befalls the storage and those who write to it, with weights for `--storage`."""
 
-KILLS = ("worker killed", "supervisor killed", "host killed", "all hosts killed", "killed at the disk")
+KILLS = (
+    *("worker killed", "supervisor killed", "host killed", "all hosts killed", "killed at the disk"),
+    "bucket: killed at it",
+)

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import psutil
 from confluent_kafka import KafkaException
-from torture.faults import FAULTS, KILLS, UNPICKED
+from torture.faults import ALL_FAULTS, FAULTS, KILLS, ON_A_DISK, UNPICKED
 from torture.world import World
 
 
@@ -53,7 +53,7 @@ class Nemesis:
     def _begin(self, name: str) -> Future[bool]:
         """Start a fault. Its luck hangs on the seed and its number alone, not on who else is lucky meanwhile."""
         self._begun += 1
-        return self._pool.submit(FAULTS[name][0], self.world, random.Random(f"{self._seed} {self._begun}"))
+        return self._pool.submit(ALL_FAULTS[name][0], self.world, random.Random(f"{self._seed} {self._begun}"))
 
     def missing(self) -> list[str]:
         """The kinds that were promised and never happened."""
@@ -80,8 +80,9 @@ class Nemesis:
                 self.errors.append(f"{name}: {error}")  # the fault was cut short by another one
 
 
-def swarm(luck: random.Random, *, everything: bool) -> dict[str, float]:
+def swarm(luck: random.Random, *, everything: bool, backend: str = "file") -> dict[str, float]:
     """The kinds of a seed and their weights: each with a chance of two thirds, kills always."""
-    names = [name for name in FAULTS if everything or name not in UNPICKED]
+    kinds = FAULTS if backend == "file" else {name: ALL_FAULTS[name] for name in ALL_FAULTS if name not in ON_A_DISK}
+    names = [name for name in kinds if everything or name not in UNPICKED]
     chosen = [name for name in names if everything or name in KILLS or luck.random() < 2 / 3]
-    return {name: FAULTS[name][1] * luck.choice([0.3, 1, 1, 3]) for name in chosen}
+    return {name: kinds[name][1] * luck.choice([0.3, 1, 1, 3]) for name in chosen}

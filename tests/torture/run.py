@@ -1,7 +1,7 @@
 """Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
 
     python tests/torture/run.py [--seed N] [--minutes M] [--everything | --storage] [--spare WORD …]
-                                [--keep FOLDER] [--mutant NAME] [--until-fault]
+                                [--keep FOLDER] [--mutant NAME] [--until-fault] [--backend file|gs]
 
 Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
 nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
@@ -34,7 +34,8 @@ from model.mutants import MUTANTS
 from support.engine import pipeline_yaml
 from torture.acknowledged import acknowledged_beside
 from torture.asking import CONVERGE_SECONDS, caught_up, lags, proof
-from torture.faults import FAULTS, KILLS, STORAGE, make_dead_topic
+from torture.bucket import OPTIONS, ROOT, Bucket
+from torture.faults import ALL_FAULTS, KILLS, STORAGE, make_dead_topic
 from torture.hosts import Host
 from torture.logs import lies_in
 from torture.nemesis import Nemesis, swarm
@@ -50,6 +51,7 @@ from streamlake.engine.local.ports import free_ports
 
 NODES = 3
 PARTITIONS = 4
+HOSTS = 3
 LEAVE_SECONDS = 60.0
 NODE_START_SECONDS_MAX = 240.0
 """Longer than by itself: the machine is loaded to its limit."""
@@ -78,7 +80,7 @@ class Outcome:
 def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[str], None]) -> Outcome:
     """One run in `folder`, which holds all that it leaves."""
     luck = random.Random(seed)
-    enabled = dict(STORAGE) if asked.storage else swarm(luck, everything=asked.everything)
+    enabled = dict(STORAGE) if asked.storage else swarm(luck, everything=asked.everything, backend=asked.backend)
     outcome = Outcome(seed, {name: weight for name, weight in enabled.items() if not _spared(name, asked.spare)})
     with ExitStack() as stack:
         ports = free_ports(2 * NODES)
@@ -102,7 +104,8 @@ def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[s
                 NODES, properties=properties, proxied=proxied, data_dir=data, start_seconds_max=NODE_START_SECONDS_MAX
             )
         )
-        world = _world(kafka, wires, before, folder, luck, asked)
+        bucket = stack.enter_context(Bucket(folder, HOSTS)) if asked.backend == "gs" else None
+        world = _world(kafka, wires, before, folder, luck, asked, bucket)
         if "power cut" in outcome.enabled:
             journal_of(world.disk).write_text("")
         for host in world.hosts:
@@ -120,6 +123,7 @@ def _world(
     folder: Path,
     luck: random.Random,
     asked: argparse.Namespace,
+    bucket: Bucket | None,
 ) -> World:
     servers = kafka.bootstrap_servers
     topic, state, dead = "tortured", "tortured.state", "tortured.dlq"
@@ -155,15 +159,31 @@ def _world(
         batch={"rows_max": 100, "seconds_max": 0.2} if asked.storage else {"rows_max": 1000, "seconds_max": 1},
         dead_letters__breaker={"ratio_max": 1, "consecutive_max": 1_000_000},
         workers={"drain_seconds": 10, "restarts_max": 1_000_000, "stuck_seconds": 8},
+        **({"sink__root": ROOT, "sink__gcs": OPTIONS} if bucket else {}),
     )
     disk = folder / "disk.json"
     disk.write_text("{}")
     acknowledged_beside(disk).touch()
     env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(asked.mutant)}
     power = threading.Lock()
-    hosts = [Host(f"host-{number}", pipeline, folder, env, power) for number in (1, 2, 3)]
+    lines = [bucket.environment(number) if bucket else {} for number in (*range(HOSTS), -1)]
+    hosts = [Host(f"host-{number + 1}", pipeline, folder, {**env, **lines[number]}, power) for number in range(HOSTS)]
+    strangers = {**env, **lines[-1]}
     world = World(
-        kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, env, power, asked.storage
+        kafka,
+        NODES,
+        servers,
+        topic,
+        dead,
+        hosts,
+        wires,
+        disk,
+        pipeline,
+        PARTITIONS,
+        strangers,
+        power,
+        bucket,
+        asked.storage,
     )
     make_dead_topic(world)
     return world
@@ -203,6 +223,10 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
             outcome.faults += onlookers.faults
             return False
         say("everything is mended; waiting for the engines to catch up")
+        if world.bucket is not None:
+            # What came late was staged for an epoch that is over, and nobody collects it before the next claim.
+            for host in world.hosts:
+                host.signal(signal.SIGTERM)
         caught_up_after = caught_up(world)
         if caught_up_after is None:
             outcome.faults.append(f"stuck: not caught up {CONVERGE_SECONDS:g} s after the last fault: {lags(world)}")
@@ -221,6 +245,7 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
         "engines": {host.name: dict(host.counts) for host in world.hosts},
         "through the proxy, MB": world.wires.bytes // 10**6,
         "faults cut short": len(nemesis.errors),
+        **({"requests to the bucket": world.bucket.requests} if world.bucket else {}),
     }
     return True
 
@@ -262,7 +287,7 @@ def _spared(name: str, words: list[str]) -> bool:
 
 def told(outcome: Outcome) -> str:
     """The table of faults, the counts, and the closing line."""
-    lines = [f"{outcome.happened[name]:6}  {name}" for name in FAULTS if name in outcome.enabled]
+    lines = [f"{outcome.happened[name]:6}  {name}" for name in ALL_FAULTS if name in outcome.enabled]
     lines.append(json.dumps(outcome.counts, indent=1))
     kills = sum(outcome.happened[name] for name in KILLS)
     lines += outcome.faults
@@ -277,6 +302,7 @@ def replay(asked: argparse.Namespace, seed: int) -> str:
     """The command that runs this seed again, as a shell takes it."""
     words = ["python", "tests/torture/run.py", "--seed", str(seed), "--minutes", f"{asked.minutes:g}"]
     words += [f"--{flag}" for flag in ("everything", "storage") if getattr(asked, flag)]
+    words += ["--backend", asked.backend] if asked.backend != "file" else []
     words += ["--until-fault"] if asked.until_fault else []
     words += ["--mutant", asked.mutant] if asked.mutant else []
     words += ["--spare", *asked.spare] if asked.spare else []
@@ -297,6 +323,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--spare", nargs="*", default=[], metavar="WORD", help="no faults with these words in their name"
     )
+    parser.add_argument("--backend", choices=["file", "gs"], default="file", help="a root on a disk, or in a bucket")
     parser.add_argument("--keep", type=Path, default=None, help="leave lake, logs and Kafka's data in this folder")
     parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="break the engine's protocol")
     parser.add_argument("--until-fault", action="store_true", help="end with the first thing that can't be right")

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
+from torture.bucket import Bucket
 from torture.hosts import Host
 from torture.proxy import Wires
 
@@ -36,6 +37,8 @@ class World:
     engine_env: Mapping[str, str]
     power: threading.Lock
     """Held while an engine is started, and while there is no power."""
+    bucket: Bucket | None = None
+    """Where the root is in one; else it is a folder on the disk."""
     mild: bool = False
     """Whether a disk that fails does so seldom: engines that are held up write little, and show little."""
     over: threading.Event = field(default_factory=threading.Event)

@@ -35,6 +35,39 @@ class Journal:
         """A generation is not there any more."""
 
 
+class TreeJournal(Journal):
+    """Shows a bucket in memory as a tree of files, which a reader that knows nothing of buckets can look at.
+
+    A file appears whole, under its object's name, and goes with it; nothing of it is read again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._making = folder / ".making"
+        self._making.mkdir(parents=True, exist_ok=True)
+        self._names: dict[int, str] = {}
+        self._shown: dict[str, int] = {}
+
+    def write(self, made: Written, gone: Sequence[int]) -> None:
+        """Write beside, then rename."""
+        path = self._folder / made.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self._making / str(made.generation)
+        beside.write_bytes(made.blob.read(0, made.blob.size))
+        beside.replace(path)
+        self._names[made.generation] = made.name
+        self._shown[made.name] = made.generation
+        for generation in gone:
+            self.erase(generation)
+
+    def erase(self, generation: int) -> None:
+        """Remove its file, unless another generation is shown under the name by now."""
+        name = self._names.pop(generation)
+        if self._shown[name] == generation:
+            del self._shown[name]
+            (self._folder / name).unlink()
+
+
 class FolderJournal(Journal):
     """Of a bucket in `folder`: `objects/GENERATION.json`, and `blobs/`."""
 

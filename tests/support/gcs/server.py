@@ -14,7 +14,7 @@ from aiohttp import web
 from support.gcs.access import Rules, check_token
 from support.gcs.blobs import new_blobs
 from support.gcs.errors import GcsError
-from support.gcs.journal import FolderJournal, Journal
+from support.gcs.journal import FolderJournal, Journal, TreeJournal
 from support.gcs.objects import Bucket
 from support.gcs.operations import Counts, parse
 from support.gcs.requests import JSON_TYPE, Asked, Requests
@@ -37,7 +37,8 @@ class GcsServer:
             server.bucket("streamlake").rules = Rules(versioning=True)
             server.counts.class_a
 
-    `port` 0 is a free one. `folder` keeps the objects in files, for a next server on it; sessions of uploads end with
+    `port` 0 is a free one. `tree` shows all objects as files (of one bucket: their names are its paths). `folder` keeps
+    the objects in files, for a next server on it; sessions of uploads end with
     the server. `discard` forgets the bytes of objects above 256 KiB (benchmarks). `tokens`: the valid bearer tokens,
     None asks for none; may be changed at any time.
 
@@ -50,13 +51,14 @@ class GcsServer:
         port: int = 0,
         *,
         folder: Path | None = None,
+        tree: Path | None = None,
         discard: bool = False,
         tokens: Collection[str] | None = None,
         buckets: Sequence[str] = ("streamlake",),
     ) -> None:
         self.port, self.tokens = port, tokens
         self.counts = Counts()
-        self._folder, self._discard = folder, discard
+        self._folder, self._tree, self._discard = folder, tree, discard
         self._buckets: dict[str, Bucket] = {}
         self._requests = Requests(self._buckets, self.make_bucket)
         for name in buckets:
@@ -76,6 +78,8 @@ class GcsServer:
     def make_bucket(self, name: str) -> Bucket:
         """A new bucket; with a folder, what it held last time is in it."""
         journal = Journal() if self._folder is None else FolderJournal(self._folder / name)
+        if self._tree is not None:
+            journal = TreeJournal(self._tree)
         blobs = journal.blobs if isinstance(journal, FolderJournal) else None
         self._buckets[name] = Bucket(name, new_blobs(blobs, self._discard), journal)
         return self._buckets[name]
