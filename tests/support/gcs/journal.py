@@ -62,8 +62,8 @@ class TreeJournal(Journal):
 
     def erase(self, generation: int) -> None:
         """Remove its file, unless another generation is shown under the name by now."""
-        name = self._names.pop(generation)
-        if self._shown[name] == generation:
+        name = self._names.pop(generation, None)  # told twice of what a move has taken
+        if name is not None and self._shown[name] == generation:
             del self._shown[name]
             (self._folder / name).unlink()
 
