@@ -34,7 +34,7 @@ ROOMS: Mapping[str, Room] = {
     "floor": Room(
         (
             *("engine.records", "engine.packed", "engine.entries", "engine.contracts", "engine.errors"),
-            *("engine.failpoints", "engine.state"),
+            *("engine.failpoints", "engine.state", "engine.names", "engine.accounting"),
         ),
         "The vocabulary that crosses the rooms: the standard library only, so that anybody may import it for nothing.",
     ),
@@ -97,7 +97,7 @@ ROOMS: Mapping[str, Room] = {
         may=("floor", "messages"),
     ),
     "registry": Room(
-        ("engine.registry",),
+        ("engine.registry", "engine.plugin_list"),
         "Finds plugins by name or import path: the one way from the engine to a plugin.",
         may=("floor",),
     ),
