@@ -57,7 +57,7 @@ def test_two_packages_that_offer_one_name_are_both_named_when_it_is_used_and_lis
 
 def test_one_that_hides_an_own_name_of_ours_is_refused_and_ours_goes_by_its_path(folder: Path) -> None:
     install(folder, "third_one", {"json": "third_one:Mine"}, GOOD)
-    with pytest.raises(ConfigError, match="streamlake .*third_one 1.0|third_one 1.0 .*streamlake "):
+    with pytest.raises(ConfigError, match=r"2 packages .* streamlake .*third_one 1\.0|third_one 1\.0 .* streamlake "):
         validator_class("json")
     assert validator_class("streamlake.plugins.validators.json:JsonValidator").__name__ == "JsonValidator"
 
@@ -65,9 +65,7 @@ def test_one_that_hides_an_own_name_of_ours_is_refused_and_ours_goes_by_its_path
 @pytest.mark.parametrize("version", [CONTRACT_VERSION + 1, 0, "'1'", None])
 def test_one_that_was_written_for_another_contract_is_refused_with_both_versions(folder: Path, version: object) -> None:
     install(folder, "third_one", {"theirs": "third_one:Mine"}, PLUGIN.format(version=version), "3.1")
-    said = (
-        rf"version {version} of the contract, this StreamLake has version {CONTRACT_VERSION}: install .*third_one 3.1"
-    )
+    said = rf"version {version} of the contract, this StreamLake has version {CONTRACT_VERSION}: .* third_one 3\.1"
     with pytest.raises(ConfigError, match=said):
         validator_class("theirs")
     assert "can't be used" in listed(folder, "theirs", code=1)
@@ -105,7 +103,7 @@ def test_what_a_plugin_tells_of_its_options_is_shown(folder: Path) -> None:
     ("options", "said"),
     [
         ("raise OSError('no')", "its options() raised OSError: no"),
-        ("return ['a']", "its options() holds 'a', which is"),
+        ("return ['a']", "its options() holds 'a'"),
     ],
 )
 def test_options_that_are_none_are_told_and_touch_no_other_plugin(folder: Path, options: str, said: str) -> None:
