@@ -1,6 +1,39 @@
 """For tests of pipelines and of plugins: `run_pipeline`, `check_sink` and `check_validator` (docs/testing.md)."""
 
-from streamlake.engine.testing.messages import Message
-from streamlake.engine.testing.pipeline import Outcome, Place, Row, RunPipeline, run_pipeline
+import importlib
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Message", "Outcome", "Place", "Row", "RunPipeline", "run_pipeline"]
+if TYPE_CHECKING:
+    from streamlake.engine.testing.checks import BrokenContractError, Check, expect
+    from streamlake.engine.testing.messages import Message
+    from streamlake.engine.testing.pipeline import Outcome, Place, Row, RunPipeline, run_pipeline
+    from streamlake.engine.testing.sinks import SINK_CHECKS, check_sink
+
+__all__ = [
+    "SINK_CHECKS",
+    "BrokenContractError",
+    "Check",
+    "Message",
+    "Outcome",
+    "Place",
+    "Row",
+    "RunPipeline",
+    "check_sink",
+    "expect",
+    "run_pipeline",
+]
+
+_MODULES = {
+    "checks": ("BrokenContractError", "Check", "expect"),
+    "messages": ("Message",),
+    "pipeline": ("Outcome", "Place", "Row", "RunPipeline", "run_pipeline"),
+    "sinks": ("SINK_CHECKS", "check_sink"),
+}
+"""Imported when asked for: the processes that a suite starts need neither Kafka's client nor the YAML."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__} has no attribute {name}")
