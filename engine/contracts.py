@@ -128,7 +128,7 @@ class BatchStage(Protocol):
         """Write the accepted and the refused of a slice that begins where the one before ended."""
 
     def seal(self) -> CommitRecord:
-        """Make all that was added durable, and verify it."""
+        """Make all that was added durable, and verify it, as far as the commit (a transaction, say) does not do so."""
 
     def __enter__(self) -> Self: ...
 

@@ -48,7 +48,7 @@ def check_sink(
     base_dir: Path | None = None,
     checks: Iterable[Check[SinkBench]] = SINK_CHECKS,
 ) -> None:
-    """Hold a sink to the contract (`Sink`, `PartitionSink`, `Ledger`); raises one AssertionError that tells of every check that failed.
+    """Hold a sink to the contract; raises one AssertionError that tells of every check that failed.
 
     `options(name)` is the YAML's section without `type` for a root called `name`; other names must be other roots,
     where nobody has been before. It has to ask for rows that carry offsets and payloads. `base_dir` (None: the working
