@@ -45,7 +45,7 @@ def plugin_class(kind: str, name: str) -> type:
     if version != CONTRACT_VERSION:
         raise ConfigError(
             f"{kind}.type: {path} was written for version {version!r} of the contract, this StreamLake has version "
-            f"{CONTRACT_VERSION}: install a version of {package_of(kind, name)} that was made for it, or the "
+            f"{CONTRACT_VERSION}: install a version of {package_of(kind, path)} that was made for it, or the "
             "StreamLake that it was made for (contract_version in streamlake.engine.contracts)"
         )
     return found
@@ -68,9 +68,10 @@ def known(kind: str) -> Mapping[str, Sequence[EntryPoint]]:
     return found
 
 
-def package_of(kind: str, name: str) -> str:
-    """The package that offers a plugin, with its version; for an import path that path."""
-    return " and ".join(map(package, known(kind).get(name, ()))) or name
+def package_of(kind: str, path: str) -> str:
+    """The package that offers the plugin with this import path, with its version; the path where none does."""
+    offers = [point for points in known(kind).values() for point in points if point.value == path]
+    return " and ".join(sorted(set(map(package, offers)))) or path
 
 
 def package(point: EntryPoint) -> str:

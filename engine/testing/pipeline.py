@@ -83,7 +83,7 @@ def run_pipeline(
     (`policies.tombstone=refuse`). `environ` are the variables of the file (None: this process's); it needs those that
     the file has no default for. The sink is one in memory, whatever the YAML says: its `columns` and `partition_by`
     hold, its root and format do not. Dead letters are copied nowhere. A record that makes the validator raise is
-    refused as `crash`; one that kills or hangs a process does so to this one.
+    refused as `crash`; one that kills or hangs a process does so to this one. `overrides` and `environ` are for a file.
 
     Raises ConfigError for the YAML, the validator or the model, ValueError for messages that no topic could hold, and
     what a worker would end with: BreakerError, ValidatorError.
@@ -108,7 +108,11 @@ def _load(path: Path, overrides: Sequence[str], environ: Mapping[str, str] | Non
 
 
 def _in_memory(config: PipelineConfig, root: str) -> PluginSettings:
-    kept = {name: value for name, value in config.sink.options.items() if name in KEPT_OPTIONS}
+    """The file sink in memory; of another sink's options it takes over that the validator makes columns."""
+    ours = config.sink.type == "file"
+    kept = {name: value for name, value in config.sink.options.items() if ours and name in KEPT_OPTIONS}
+    if config.sink.options.get("columns") == "typed":
+        kept["columns"] = "typed"
     return PluginSettings.model_validate({**kept, "type": "file", "root": f"memory://{root}", "format": "parquet"})
 
 
