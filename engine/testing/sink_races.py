@@ -38,8 +38,8 @@ def of_threads_that_claim_at_once_one_commits(bench: SinkBench) -> None:
         barrier = threading.Barrier(THREADS)
         with ThreadPoolExecutor(THREADS) as pool:
             racing = [pool.submit(_race, bench, barrier, number) for _ in range(THREADS)]
-            outcomes = [one.result(WAIT_SECONDS) for one in racing]
-        _one_won(bench, outcomes, number)
+            _one_won([one.result(WAIT_SECONDS) for one in racing])
+    _rows_are_seen_once(bench)
 
 
 def of_processes_that_claim_at_once_one_commits(bench: SinkBench) -> None:
@@ -56,13 +56,13 @@ def of_processes_that_claim_at_once_one_commits(bench: SinkBench) -> None:
             process.start()
         for _, ours in pipes:
             ours.close()
-        for number in range(ROUNDS):
-            outcomes = [_answer(pipe) for pipe, _ in pipes]
-            _one_won(bench, outcomes, number)
+        for _ in range(ROUNDS):
+            _one_won([_answer(pipe) for pipe, _ in pipes])
     finally:
         for process in racing:
             process.kill()
             process.join()
+    _rows_are_seen_once(bench)
 
 
 def a_writer_killed_at_any_moment_loses_and_doubles_nothing(bench: SinkBench) -> None:
@@ -123,12 +123,15 @@ def _race_and_tell(bench: SinkBench, barrier: Barrier, pipe: Connection) -> None
         pipe.send(_race(bench, barrier, number))
 
 
-def _one_won(bench: SinkBench, outcomes: list[str], number: int) -> None:
+def _one_won(outcomes: list[str]) -> None:
     strange = sorted({*outcomes} - {"committed", "fenced"}, key=lambda outcome: outcome == ANOTHER)
     expect(not strange, f"of racing writers one ended with {', '.join(strange)}", "PartitionSink.claim")
     won = outcomes.count("committed")
     expect(won == 1, f"of {len(outcomes)} writers that claimed at once {won} committed", "PartitionSink.claim")
-    rows = rows_of(numbered((number + 1) * BATCH_ROWS))
+
+
+def _rows_are_seen_once(bench: SinkBench) -> None:
+    rows = rows_of(numbered(ROUNDS * BATCH_ROWS))
     expect(bench.seen() == rows, f"seen are {bench.seen()}", "PartitionSink.commit")
 
 
