@@ -82,7 +82,12 @@ class LocalBackend:
         temporary = f"{stage}/{uuid.uuid4()}.tmp"  # always a new one: an earlier one may be the slot by now
         with self.create(temporary) as out:
             out.write(data)
-            out.seal()
+            try:
+                out.seal()
+            except StorageError:
+                if self._path(stage).exists():
+                    raise
+                return False  # as below: collected, with the folder it lay in
         # The run file is the supervisor's; the tests' kills at these points are meant for workers.
         reached = failpoint if path.startswith(layout.LEDGER) else _no_failpoint
         with _storage_errors("link", self._path(path)):
