@@ -154,6 +154,23 @@ def test_a_zombie_whose_entry_is_collected_while_it_is_synced_is_fenced_not_fail
         zombie.commit(record)
 
 
+def test_a_zombie_whose_folder_is_collected_as_often_as_it_is_made_is_fenced_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = claimed(tmp_path)
+    record = staged(zombie, batch([b"zombie"]))
+    real = LocalBackend.create
+
+    def collected_before_it_is_opened(backend: LocalBackend, path: str) -> object:
+        monkeypatch.setattr(LocalBackend, "create", real)
+        claimed(tmp_path)
+        raise StorageError(f"can't create {path}") from FileNotFoundError(path)
+
+    monkeypatch.setattr(LocalBackend, "create", collected_before_it_is_opened)
+    with pytest.raises(FencedError, match="another writer has taken ledger entry 1"):
+        zombie.commit(record)
+
+
 def test_a_stale_head_costs_a_lost_claim_and_is_looked_up_again(tmp_path: Path) -> None:
     sink = partition(tmp_path)
     stale = sink.head()
