@@ -1,7 +1,8 @@
 """What StreamLake's parts promise each other: the Protocols of validator, source, sink, ledger, group and cluster.
 
 The types they speak of are in `records.py` and `entries.py`. All calls are batch-wise, never record-wise. What is *not*
-promised is said beside each call. Standard library only.
+promised is said beside each call. Standard library only. A plugin is held to its Protocol by the public suites of
+`streamlake.engine.testing`: `check_sink` and `check_validator`.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,6 +12,29 @@ from typing import Protocol, Self
 
 from streamlake.engine.entries import CommitRecord, Entry, FileEntry, FileFacts, Head, Recovered, RunIdentity
 from streamlake.engine.records import Batch, DeadLetter, PayloadKind, TopicPartition, Verdict
+
+CONTRACT_VERSION = 1
+"""Of these Protocols and the types they speak of: goes up when a plugin that kept its word would break by a change.
+
+A plugin's class says which it was written for, as a number and not by this name: `contract_version = 1`. One that says
+nothing was written for 1. Another version than ours is refused when the plugin is used (`engine/registry.py`).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginOption:
+    """One option of a plugin's section in the YAML, for people and editors; `from_options` is what checks it.
+
+    A class that has `options()`, a classmethod without arguments, is shown with what it returns by
+    `streamlake plugins TYPE`. `type` is in the words of a reader (`text`, `bytes, e.g. 32MiB`, `parquet | jsonl`);
+    `default` is as the YAML would have it, and None where the option must be given.
+    """
+
+    name: str
+    type: str
+    default: str | None
+    meaning: str
+
 
 Beat = Callable[[], None]
 """Tells the supervisor that the main loop is alive; whoever blocks for longer than a second calls it."""
@@ -104,7 +128,7 @@ class BatchStage(Protocol):
         """Write the accepted and the refused of a slice that begins where the one before ended."""
 
     def seal(self) -> CommitRecord:
-        """Make all that was added durable, and verify it."""
+        """Make all that was added durable, and verify it, as far as the commit (a transaction, say) does not do so."""
 
     def __enter__(self) -> Self: ...
 
@@ -114,16 +138,26 @@ class BatchStage(Protocol):
 class PartitionSink(Protocol):
     """The sink's end of one partition, used by one worker thread. It answers: how far are you? and commits once.
 
-    Order of calls: `head`, `claim`, then any number of `stage`, `commit`, `publish`, then perhaps `close`. Raises
-    FencedError when another writer owns the partition now (then nothing of ours was or will be committed),
-    StorageError when the storage does not answer; both end the worker.
+    Order of calls: `head`, `claim`, then any number of `stage`, `commit`, `publish`, then perhaps `close`; the next
+    batch may be staged before this one is published, and is committed after. Raises FencedError when another writer
+    owns the partition now (then nothing of ours was or will be committed), StorageError when the storage does not
+    answer; both end the worker.
+
+    A worker may die between any two calls and inside each; the next one makes an instance of its own and begins with
+    `head`. How a sink keeps its word is its own: files make an entry in a slot that only one writer can take, and are
+    renamed after that; a database commits rows, entry and epoch in one transaction, and `publish` does nothing.
     """
 
     def head(self) -> Head:
         """How far this partition is; reads only. Raises LedgerDamagedError."""
 
     def claim(self, head: Head) -> Recovered:
-        """Take the partition at `head`, roll the last data entry forward, collect what older epochs staged."""
+        """Take the partition: append a `claim` entry with the next epoch, and finish what the last owner left.
+
+        From then on no older writer commits: its `commit` raises FencedError. A `head` that is stale by now costs
+        another look and nothing else. The dead letters of the last data entry are handed back again and again, until
+        a data entry or a `close` follows it, which show that they were sent; a claim and a gap show nothing.
+        """
 
     def skip_to(self, next_offset: int, reason: str) -> None:
         """Append a `gap` entry: the offsets up to `next_offset` are given up, with the reason."""
@@ -132,17 +166,25 @@ class PartitionSink(Protocol):
         """Begin a batch; the storage is not touched before the first slice."""
 
     def commit(self, record: CommitRecord) -> Entry:
-        """Append the ledger entry: **the** commit point."""
+        """Append the ledger entry: **the** commit point. Rows, dead letters and entry stand together or not at all.
+
+        The batch must begin where the ledger ends; raises, and commits nothing, where it does not.
+        """
 
     def publish(self, record: CommitRecord) -> None:
-        """Rename the committed files to their final names; can be repeated."""
+        """Let readers see what was committed (files get their final names); can be repeated."""
 
     def close(self) -> None:
         """Append a `close` entry: all is published, all dead letters are sent, and nobody died."""
 
 
 class Ledger(Protocol):
-    """What `prove`, `dead`, `status` and `gc` read. Paths are relative to the root. Reads only."""
+    """What `prove`, `dead`, `status` and `gc` read. Paths are relative to the root. Reads only.
+
+    A `FileEntry` stands for a set of rows that was committed together, under one name (`engine/names.py`): a file, or
+    whatever else keeps rows. `prove` compares what `inspect`, `offsets` and `rows` find there **now** with what the
+    entry says was committed; a sink that answers out of the entry itself proves nothing.
+    """
 
     def runs(self) -> Sequence[RunIdentity]:
         """Every run of this root, oldest first. Raises LedgerDamagedError."""
@@ -157,7 +199,11 @@ class Ledger(Protocol):
         """Entries in order, each checked against the hash of the one before. Raises LedgerDamagedError."""
 
     def inspect(self, file: FileEntry, *, checksum: bool) -> FileFacts | None:
-        """The file under its final name, else its staged one, else its final one again; None when it is gone."""
+        """The file under its final name, else its staged one, else its final one again; None when it is gone.
+
+        Without files: the rows under that name, `published` where readers see them, their size and, with `checksum`,
+        the sha256 over them as they are now, each made as at the commit.
+        """
 
     def offsets(self, file: FileEntry) -> object | None:
         """The `_offset` of each row in file order as a pyarrow int64 array; None where rows carry none.
@@ -175,11 +221,18 @@ class Ledger(Protocol):
         """The letters of a `dead` file in offset order. Raises FileDamagedError."""
 
     def visible(self, topic: str) -> Iterator[str]:
-        """Every name that lies under `raw/<topic>` and `dead/<topic>`, whoever put it there."""
+        """Every name that lies under `raw/<topic>` and `dead/<topic>`, whoever put it there: what readers see.
+
+        Found by looking at the files or rows themselves, not at entries: so `prove` sees what no entry names.
+        """
 
 
 class Sink(Protocol):
-    """One root. Made in each process that uses it; holds no threads before its first use."""
+    """One root. Made in each process that uses it; holds no threads before its first use.
+
+    Two conventions on its options: `root` is the place, which messages name where it is given; `columns: typed` asks
+    the validator for `Verdict.columns`.
+    """
 
     one_process: bool
     """True when the root lives in this process's memory: workers then run as threads in it."""

@@ -30,7 +30,11 @@ class RunIdentity:
 
 @dataclass(frozen=True, slots=True)
 class FileEntry:
-    """One file of a ledger entry; paths are relative to the root; timestamps are records' own, milliseconds."""
+    """One file of a ledger entry; paths are relative to the root; timestamps are records' own, milliseconds.
+
+    Or another set of rows that was committed together: then `final` is its name all the same (`engine/names.py`),
+    `staged` is as good as any, and bytes and checksums are what `Ledger.inspect` will find again.
+    """
 
     kind: FileKind
     staged: str

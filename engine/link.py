@@ -4,6 +4,7 @@ import contextlib
 import select
 import time
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 from streamlake.engine.contracts import TopicFacts
 from streamlake.engine.errors import OrphanedError
@@ -24,6 +25,28 @@ from streamlake.engine.messages import (
 BEAT_SECONDS_MAX = 10.0
 """Each beat wakes the supervisor; of 64 workers that is a few percent of a core when it is each second."""
 BEATS_BEFORE_STUCK = 5
+
+
+class Supervision(Protocol):
+    """What a worker asks and tells whoever runs it; `Link` is the one between processes."""
+
+    draining: bool
+    """Land what is in hand, close the ledger, leave."""
+
+    def beat(self) -> None:
+        """Say that the loop is alive, and take orders in."""
+
+    def progress(self, progress: Progress) -> None:
+        """Report where we are."""
+
+    def waits(self, reason: str | None) -> None:
+        """Report that the storage is waited for, or with None that it answers again."""
+
+    def facts(self) -> TopicFacts:
+        """What the broker says of this partition now."""
+
+    def topic_id(self, since: float) -> str | None:
+        """The topic's id by an answer younger than `since` (monotonic seconds); None: there is no such topic."""
 
 
 class Link:

@@ -69,6 +69,20 @@ def validate_isolated(batch: Batch, isolation: Isolation, deaths: list[str]) -> 
     return bisected(batch, validate)
 
 
+def validate_here(batch: Batch, validator: Validator) -> Verdict:
+    """The verdict of a validator that may raise, and is trusted to do no worse: bisected in this process."""
+
+    def attempt(part: Batch) -> Verdict | str:
+        try:
+            return sound(validator.validate(part), len(part))
+        except (ValidatorError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001  (a plugin may raise anything, SystemExit too; it is the answer)
+            return _words(error)
+
+    return bisected(batch, attempt)
+
+
 def bisected(batch: Batch, validate: Callable[[Batch], Verdict | str]) -> Verdict:
     """The verdict over `batch` from those over its parts: a part without one (a sentence instead) is halved.
 
@@ -178,17 +192,8 @@ def _child(pipe: Connection, make: Callable[[], Validator], memory_bytes_max: in
         return
     pipe.send(MADE)
     _limit(memory_bytes_max, seconds_max)
-
-    def validate(some: Batch) -> Verdict | str:
-        try:
-            return sound(validator.validate(some), len(some))
-        except ValidatorError:
-            raise
-        except BaseException as error:  # noqa: BLE001  (as above)
-            return _words(error)
-
     try:
-        pipe.send(bisected(part, validate))
+        pipe.send(validate_here(part, validator))
     except ValidatorError as error:
         pipe.send(error)
 

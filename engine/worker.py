@@ -9,7 +9,7 @@ from streamlake.engine.contracts import BatchLimits, PartitionSink, Source
 from streamlake.engine.entries import Entry
 from streamlake.engine.errors import PositionLostError
 from streamlake.engine.failpoints import failpoint
-from streamlake.engine.link import Link
+from streamlake.engine.link import Supervision
 from streamlake.engine.messages import Progress
 from streamlake.engine.pipeline import Path, land
 from streamlake.engine.records import Batch
@@ -44,7 +44,7 @@ SLICES_A_COLLECTION = 16
 class Worker:
     """Runs on the main thread of its process; knows nothing of rebalances."""
 
-    def __init__(self, parts: Parts, link: Link) -> None:
+    def __init__(self, parts: Parts, link: Supervision) -> None:
         self._parts = parts
         self._link = link
         self._read_at = 0.0  # monotonic seconds after the last poll

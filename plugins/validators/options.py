@@ -1,12 +1,14 @@
 """Reads a validator's options from the YAML, and answers a bad one with what is allowed."""
 
 import difflib
-from collections.abc import Mapping
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import pydantic
 from pydantic_core import ErrorDetails
 
+from streamlake.engine.contracts import PluginOption
 from streamlake.engine.errors import ConfigError
 from streamlake.plugins.validators.decode import DEPTH_MAX_DEFAULT, DEPTH_MAX_LIMIT, Gate, TopLevel
 from streamlake.plugins.validators.wording import shown
@@ -29,6 +31,20 @@ class GateOptions(NoOptions):
     def gate(self) -> Gate:
         """The gate these options describe."""
         return Gate(self.depth_max, self.top_level)
+
+
+def options_of(kind: type[NoOptions]) -> Sequence[PluginOption]:
+    """The options of a model as `streamlake plugins` shows them, its own before those that it has in common."""
+    own = sorted(kind.model_fields.items(), key=lambda field: field[0] in GateOptions.model_fields)
+    return [
+        PluginOption(
+            field.alias or name,
+            _type_in_words(field.annotation),
+            None if field.is_required() else _default_in_words(field.default),
+            field.description or "",
+        )
+        for name, field in own
+    ]
 
 
 OptionsT = TypeVar("OptionsT", bound=NoOptions)
@@ -55,6 +71,23 @@ def nearest(word: str, known: list[str]) -> str:
     """` Did you mean …?` for a near miss, with a blank before it; else nothing."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f" Did you mean `{close[0]}`?" if close else ""
+
+
+WORDS = {str: "text", int: "number", bool: "true | false", dict: "mapping"}
+
+
+def _type_in_words(annotation: Any) -> str:
+    """`int` is a number, a Literal its values, a union what it may be; None (left out) is told by the default."""
+    origin = get_origin(annotation) or annotation
+    if origin is Literal:
+        return " | ".join(map(str, get_args(annotation)))
+    if origin in WORDS:
+        return WORDS[origin]
+    return " | ".join(_type_in_words(part) for part in get_args(annotation) if part is not NoneType)
+
+
+def _default_in_words(default: object) -> str:
+    return "" if default is None else str(default)
 
 
 def _problem(details: ErrorDetails, validator: str, known: list[str]) -> str:

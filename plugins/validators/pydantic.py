@@ -15,6 +15,7 @@ import pydantic_core
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
+from streamlake.engine.contracts import CONTRACT_VERSION, PluginOption
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.records import Batch, PayloadKind, Refusal, Verdict
 from streamlake.plugins.validators.arrow_types import DECIMAL_KEYWORD, NAIVE_KEYWORD, columns_of
@@ -24,7 +25,7 @@ from streamlake.plugins.validators.decode import Admitted, Gate, drain, verdict_
 from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.model_schema import declared_schema
 from streamlake.plugins.validators.models import load_model, source_hashes
-from streamlake.plugins.validators.options import GateOptions, read_options
+from streamlake.plugins.validators.options import GateOptions, options_of, read_options
 from streamlake.plugins.validators.scan import may_round, rounded_integer
 from streamlake.plugins.validators.schema_decoder import decoder_of, undecided
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
@@ -47,6 +48,7 @@ class PydanticValidator:
     declares does not run at all for what its declarations surely take (`model_schema.py`).
     """
 
+    contract_version = CONTRACT_VERSION
     payload: PayloadKind = "json"
 
     def __init__(
@@ -76,6 +78,11 @@ class PydanticValidator:
             **({"pyarrow": pa.__version__} if columns else {"msgspec": msgspec.__version__}),
         }
         self.fingerprint = fingerprint_of("pydantic", decides, libraries)
+
+    @classmethod
+    def options(cls) -> Sequence[PluginOption]:
+        """What its section may hold beside `type`."""
+        return options_of(PydanticOptions)
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], *, columns: bool, base_dir: Path) -> Self:

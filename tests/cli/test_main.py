@@ -206,5 +206,5 @@ def test_plugins_lists_what_is_installed() -> None:
         ("sink", "file"),
     }
     text = streamlake("plugins").stdout.splitlines()
-    assert text[0].split() == ["kind", "type", "class", "package"]
+    assert text[0].split() == ["kind", "type", "class", "package", "from"]
     assert len(text) == len(found) + 1

@@ -16,6 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from support.contending import ROUNDS, WRITERS, contend, content
 from support.gcs_server import GcsServer
 
+from streamlake.engine import names
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
 from streamlake.engine.records import OffsetRange, TopicPartition
@@ -240,7 +241,7 @@ def test_names_are_listed_in_order_and_folders_among_them(backend: Backend) -> N
 @pytest.mark.parametrize("topic", ["a", "_a", ".a", "..a", "...", "A-Z.a_z-09", "x" * 249, "_" * 249])
 def test_every_legal_topic_name_lands_under_the_root(backend: Backend, topic: str) -> None:
     source = TopicPartition(topic, 7)
-    final = layout.final_path(
+    final = names.final_path(
         "raw", "live-1", source, OffsetRange(0, 2**63 - 1), "ingestion_date=2026-01-01", ".parquet"
     )
     staged = f"{layout.epoch_folder('live-1', source, 1)}/1.parquet"
@@ -250,10 +251,10 @@ def test_every_legal_topic_name_lands_under_the_root(backend: Backend, topic: st
     assert backend.publish(
         FileEntry("raw", staged, final, 1, 7, "", f"{google_crc32c.value(b'content'):08x}", None, None)
     )
-    assert list(backend.walk(f"raw/{layout.topic_folder(topic)}")) == [final]
+    assert list(backend.walk(f"raw/{names.topic_folder(topic)}")) == [final]
     assert backend.put_if_absent(layout.entry_path("live-1", source, 1234), b"entry", stage=STAGE)
-    assert backend.list("_ledger/live-1") == [layout.topic_folder(topic)]
-    assert layout.topic_of(layout.topic_folder(topic)) == topic
+    assert backend.list("_ledger/live-1") == [names.topic_folder(topic)]
+    assert names.topic_of(names.topic_folder(topic)) == topic
 
 
 def test_a_name_with_glob_letters_means_itself(backend: Backend) -> None:

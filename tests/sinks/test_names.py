@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sinks.making import NOW, ORDERS, batch, claimed, files, landed, staged
 
+from streamlake.engine import names
 from streamlake.engine.records import OffsetRange, TopicPartition, Verdict
 from streamlake.plugins.sinks.file import layout, partitioning
 from streamlake.plugins.sinks.file.partitioning import PartitionBy, groups_of, ingestion_folder
@@ -18,9 +19,9 @@ TOPICS = st.from_regex(r"[a-zA-Z0-9._-]{1,249}", fullmatch=True).filter(lambda t
 
 @given(TOPICS, TOPICS)
 def test_no_two_topics_share_a_folder_and_none_is_hidden_or_leads_elsewhere(one: str, other: str) -> None:
-    folder = layout.topic_folder(one)
-    assert layout.topic_of(folder) == one
-    assert (folder == layout.topic_folder(other)) == (one == other)
+    folder = names.topic_folder(one)
+    assert names.topic_of(folder) == one
+    assert (folder == names.topic_folder(other)) == (one == other)
     assert folder[0] not in "._"
     assert "/" not in folder
     assert len(folder) <= 255
@@ -29,18 +30,18 @@ def test_no_two_topics_share_a_folder_and_none_is_hidden_or_leads_elsewhere(one:
 @given(TOPICS, st.integers(0, 2**31 - 1), st.integers(0, 2**63 - 1))
 def test_every_file_name_fits_and_says_its_partition_and_range(topic: str, partition: int, first: int) -> None:
     source, run = TopicPartition(topic, partition), "r" * 64
-    path = layout.final_path(
+    path = names.final_path(
         "raw", run, source, OffsetRange(first, 2**63 - 1), "ingestion_date=2026-01-01", ".jsonl.zst"
     )
     kind, folder, day, name = path.split("/")
-    assert (kind, folder, day) == ("raw", layout.topic_folder(topic), "ingestion_date=2026-01-01")
+    assert (kind, folder, day) == ("raw", names.topic_folder(topic), "ingestion_date=2026-01-01")
     assert name.endswith(f"-{partition:05d}-{first:020d}-{2**63 - 1:020d}.{run}.jsonl.zst")
-    assert len(name) <= layout.FILE_NAME_BYTES_MAX
+    assert len(name) <= names.FILE_NAME_BYTES_MAX
     assert name[0] not in "._"
 
 
 def test_a_name_is_as_the_design_says() -> None:
-    path = layout.final_path("dead", "live-1", ORDERS, OffsetRange(5, 9), "", ".parquet")
+    path = names.final_path("dead", "live-1", ORDERS, OffsetRange(5, 9), "", ".parquet")
     assert path == "dead/orders/orders-00003-00000000000000000005-00000000000000000009.live-1.parquet"
     assert layout.entry_path("live-1", ORDERS, 12_345) == "_ledger/live-1/orders/00003/00000012/000000012345.json"
     assert layout.epoch_folder("live-1", ORDERS, 7) == "_stage/live-1/orders/00003/00000007"
@@ -48,13 +49,13 @@ def test_a_name_is_as_the_design_says() -> None:
 
 
 def test_two_long_topics_with_the_same_beginning_have_different_file_names() -> None:
-    names = {
-        layout.final_path(
+    found = {
+        names.final_path(
             "raw", "live-1", TopicPartition("x" * 248 + end, 0), OffsetRange(0, 1), "", ".parquet"
         ).rpartition("/")[2]
         for end in "ab"
     }
-    assert len(names) == 2
+    assert len(found) == 2
 
 
 DAY, HOUR = 86_400_000, 3_600_000

@@ -9,7 +9,7 @@ from sinks.making import batch, claimed, files, landed, letter, partition, stage
 from streamlake.engine.entries import Head
 from streamlake.engine.errors import FencedError, StorageError
 from streamlake.engine.records import OffsetRange
-from streamlake.plugins.sinks.file.backends.local import LocalBackend
+from streamlake.plugins.sinks.file.backends.local import LocalBackend, LocalStaging
 from streamlake.plugins.sinks.file.partition import CLAIM_ATTEMPTS
 
 RAW = "raw/orders/ingestion_date=2026-01-02/orders-00003-{:020d}-{:020d}.live-1.parquet"
@@ -135,6 +135,40 @@ def test_a_zombie_whose_file_is_collected_while_it_is_staged_is_fenced_not_faile
     monkeypatch.setattr(LocalBackend, "stored", collected_before_the_look)
     with pytest.raises(FencedError, match="another writer has taken ledger entry 1"):
         staged(zombie, batch([b"zombie"]))
+
+
+def test_a_zombie_whose_entry_is_collected_while_it_is_synced_is_fenced_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = claimed(tmp_path)
+    record = staged(zombie, batch([b"zombie"]))
+    real = LocalStaging.seal
+
+    def collected_before_the_sync(staging: LocalStaging) -> None:
+        monkeypatch.setattr(LocalStaging, "seal", real)
+        claimed(tmp_path)
+        real(staging)
+
+    monkeypatch.setattr(LocalStaging, "seal", collected_before_the_sync)
+    with pytest.raises(FencedError, match="another writer has taken ledger entry 1"):
+        zombie.commit(record)
+
+
+def test_a_zombie_whose_folder_is_collected_as_often_as_it_is_made_is_fenced_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zombie = claimed(tmp_path)
+    record = staged(zombie, batch([b"zombie"]))
+    real = LocalBackend.create
+
+    def collected_before_it_is_opened(backend: LocalBackend, path: str) -> object:
+        monkeypatch.setattr(LocalBackend, "create", real)
+        claimed(tmp_path)
+        raise StorageError(f"can't create {path}") from FileNotFoundError(path)
+
+    monkeypatch.setattr(LocalBackend, "create", collected_before_it_is_opened)
+    with pytest.raises(FencedError, match="another writer has taken ledger entry 1"):
+        zombie.commit(record)
 
 
 def test_a_stale_head_costs_a_lost_claim_and_is_looked_up_again(tmp_path: Path) -> None:

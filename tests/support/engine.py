@@ -60,12 +60,14 @@ class Engine:
     nothing of it outlives the `with`. What it says is held against `assert_speaks_plainly` there.
     """
 
-    def __init__(self, pipeline: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, pipeline: Path, *arguments: str, env: dict[str, str] | None = None, program: str = STREAMLAKE
+    ) -> None:
         self.lines: list[dict[str, Any]] = []
         self.text: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [STREAMLAKE, "run", str(pipeline), "--log-format", "json", *arguments],
+            [program, "run", str(pipeline), "--log-format", "json", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
@@ -207,11 +209,11 @@ def assert_speaks_plainly(text: str) -> None:
 
 
 def streamlake(
-    *arguments: str, env: dict[str, str] | None = None, seconds: float = WAIT_SECONDS
+    *arguments: str, env: dict[str, str] | None = None, seconds: float = WAIT_SECONDS, program: str = STREAMLAKE
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; standard output and error are kept."""
     done = subprocess.run(
-        [STREAMLAKE, *arguments],
+        [program, *arguments],
         capture_output=True,
         text=True,
         errors="replace",

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Self
 
 import pyarrow as pa
 
+from streamlake.engine.accounting import Account
 from streamlake.engine.entries import CommitRecord, FileEntry
 from streamlake.engine.errors import StorageError, ValidatorError
-from streamlake.engine.records import Batch, DeadLetter, OffsetRange, PayloadKind, Verdict, joined_ranges, ranges_of
+from streamlake.engine.records import Batch, DeadLetter, PayloadKind, Verdict
 from streamlake.plugins.sinks.file import partitioning
 from streamlake.plugins.sinks.file.formats.base import Rows
 from streamlake.plugins.sinks.file.staging import Span, StagedFile, Stager
@@ -146,52 +146,6 @@ class RawFile:
                 f"{', '.join(f'{field.name}: {field.type}' for field in before)}. Name each column's type where they "
                 "are made; nothing of the batch was landed"
             )
-
-
-@dataclass(slots=True)
-class Account:
-    """What became of the offsets of the slices so far: the last one, without its messages, and sums over all."""
-
-    first: int | None = None
-    last: Batch | None = None
-    read: int = 0
-    refused: int = 0
-    skipped: int = 0
-    holes: list[OffsetRange] = field(default_factory=list)
-    skipped_offsets: list[OffsetRange] = field(default_factory=list)
-
-    def add(self, part: Batch, verdict: Verdict) -> None:
-        """Take the next slice into account."""
-        self.first = part.range.first if self.first is None else self.first
-        self.last = part.take(())
-        self.read += len(part)
-        self.refused += len(verdict.refused)
-        self.skipped += len(verdict.skipped)
-        self.holes += part.holes()
-        self.skipped_offsets += ranges_of(part.offsets[index] for index in verdict.skipped)
-
-    @property
-    def range(self) -> OffsetRange:
-        """All offsets so far."""
-        assert self.first is not None, "a batch has a slice at least"
-        assert self.last is not None, "a batch has a slice at least"
-        return OffsetRange(self.first, self.last.range.next)
-
-    def record(self, files: Sequence[FileEntry]) -> CommitRecord:
-        """All that the entry will say."""
-        covered, last = self.range, self.last
-        assert last is not None, "its range was known"
-        return CommitRecord(
-            source=last.source,
-            range=covered,
-            leader_epoch=last.leader_epoch,
-            read=self.read,
-            landed=self.read - self.refused - self.skipped,
-            refused=self.refused,
-            holes=joined_ranges(self.holes),
-            skipped_offsets=joined_ranges(self.skipped_offsets),
-            files=files,
-        )
 
 
 def accepted_rows(batch: Batch, verdict: Verdict, payload: PayloadKind) -> Rows:

@@ -10,8 +10,6 @@ from streamlake.engine.errors import LedgerDamagedError
 from streamlake.engine.records import OffsetRange
 
 VERSION = 2
-FIRST_PREVIOUS = ""
-"""`previous_sha256` of entry 0."""
 
 ENTRY_FIELDS = tuple(field for field in Entry.__slots__ if field != "sha256")
 FILE_FIELDS = tuple(FileEntry.__slots__)

@@ -9,13 +9,14 @@ whoever appends looks for a segment **after** its put; and whoever reads a slot 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from streamlake.engine.accounting import FIRST_PREVIOUS
 from streamlake.engine.contracts import Beat
 from streamlake.engine.entries import Entry, Head
 from streamlake.engine.errors import FencedError, LedgerDamagedError
 from streamlake.engine.records import TopicPartition
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, put_settled
-from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, decoded, digest, encoded
+from streamlake.plugins.sinks.file.entry import decoded, digest, encoded
 from streamlake.plugins.sinks.file.segments import SEGMENT_BYTES_MAX, packed, unpacked
 
 TAIL_CHECKED = 32

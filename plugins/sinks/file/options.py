@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self, cast
 
+from streamlake.engine.contracts import PluginOption
 from streamlake.engine.errors import ConfigError
 from streamlake.plugins.sinks.file.backends.base import Backend
 from streamlake.plugins.sinks.file.backends.registry import backend_of
@@ -19,6 +20,37 @@ from streamlake.plugins.sinks.file.partitioning import PARTITION_BY, PartitionBy
 
 FORMATS = ("parquet", "jsonl")
 COMPRESSIONS = {"parquet": ("zstd", "snappy", "none"), "jsonl": ("none", "gzip", "zstd")}  # the first is the default
+
+OPTIONS = (
+    PluginOption("root", "path or URL", None, "where files land: a folder, file:///folder, gs://bucket/prefix, or memory://name for tests"),
+    PluginOption("format", " | ".join(FORMATS), FORMATS[0], "the format of files"),
+    PluginOption(
+        "columns",
+        " | ".join(COLUMNS),
+        COLUMNS[0],
+        "a row: the whole record, the validator's, the payload",
+    ),
+    PluginOption(
+        "compression",
+        "; ".join(f"{name}: {' | '.join(allowed)}" for name, allowed in COMPRESSIONS.items()),
+        ", ".join(f"{allowed[0]} ({name})" for name, allowed in COMPRESSIONS.items()),
+        "how files are compressed",
+    ),
+    PluginOption("partition_by", " | ".join(PARTITION_BY), "ingestion_date", "the folders below a topic's"),
+    PluginOption(
+        "row_group_bytes_max",
+        "bytes, 64KiB to 1GiB",
+        f"{PART_BYTES_MAX // 2**20}MiB",
+        "Parquet: what the columns of a row group take in memory",
+    ),
+    PluginOption(
+        "gcs",
+        "a section",
+        "{}",
+        "gs:// alone: credentials, billing_project, kms_key, endpoint, request_seconds_max (30s), retry_seconds_max (300s)",
+    ),
+)
+"""The fields of FileSinkOptions, for people."""
 
 _UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 

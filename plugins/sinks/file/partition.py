@@ -4,18 +4,18 @@ import logging
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
+from streamlake.engine.accounting import Hand, entry_after, given_up, nothing_at
 from streamlake.engine.contracts import PartitionJob
-from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered, Totals
+from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered
 from streamlake.engine.errors import FencedError, LedgerDamagedError, StorageError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.records import DeadLetter, OffsetRange
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, waiting
 from streamlake.plugins.sinks.file.batch import StagedBatch
-from streamlake.plugins.sinks.file.entry import FIRST_PREVIOUS, VERSION
+from streamlake.plugins.sinks.file.entry import VERSION
 from streamlake.plugins.sinks.file.formats.registry import reading_of
 from streamlake.plugins.sinks.file.ledger import FOLDERS_UNFOLDED, PartitionLedger
 from streamlake.plugins.sinks.file.options import FileSinkOptions
@@ -69,6 +69,7 @@ class FilePartitionSink:
         self._now = now
         self._wait = wait or waiting(job.beat)
         self._writer = new_id()
+        self._hand = Hand(VERSION, self._writer, options.format, options.columns)
         self._ledger = PartitionLedger(backend, job.run, job.source)
         self._stager = Stager(backend, job, options, now=now, new_id=new_id)
         self._held: Entry | None = None  # what we appended last; None before the claim and after a failed append
@@ -104,7 +105,7 @@ class FilePartitionSink:
         """Append a `gap` entry: the offsets up to `next_offset` are lost to us; all of them count as holes."""
         lost = OffsetRange(self._holding().next, next_offset)
         assert lost, "a gap over no offsets is not written"
-        self._append("gap", replace(self._nothing(lost.next, None), range=lost, holes=(lost,)), reason)
+        self._append("gap", given_up(self._job.source, lost), reason)
 
     def stage(self) -> StagedBatch:
         """Begin a batch: its files are invisible, and with `seal` durable and verified."""
@@ -174,41 +175,19 @@ class FilePartitionSink:
         return self._held
 
     def _entry(self, before: Entry | None, epoch: int, kind: EntryKind, record: CommitRecord, reason: str) -> Entry:
-        job, options = self._job, self._stager.options
-        committed_at = self._now().isoformat(timespec="milliseconds")
-        return Entry(
-            version=VERSION,
-            run=job.run,
-            topic=job.source.topic,
-            topic_id=job.topic_id,
-            partition=job.source.partition,
-            seq=before.seq + 1 if before else 0,
-            kind=kind,
+        return entry_after(
+            before,
+            kind,
+            record,
             epoch=epoch,
-            writer=self._writer,
-            previous_sha256=before.sha256 if before else FIRST_PREVIOUS,
-            first=record.range.first,
-            next=record.range.next,
-            leader_epoch=record.leader_epoch,
-            read=record.read,
-            landed=record.landed,
-            refused=record.refused,
-            skipped=record.skipped,
-            holes=tuple(record.holes),
-            skipped_offsets=tuple(record.skipped_offsets),
-            files=tuple(record.files),
-            format=options.format,
-            columns=options.columns,
-            validator=job.validator,
-            fingerprint=job.fingerprint,
-            committed_at=committed_at,
-            totals=(before.totals if before else Totals()).plus(kind, record, committed_at),
+            job=self._job,
+            hand=self._hand,
+            committed_at=self._now().isoformat(timespec="milliseconds"),
             reason=reason,
         )
 
     def _nothing(self, next_offset: int, leader_epoch: int | None) -> CommitRecord:
-        """What a claim or a close says of offsets: only where they stand."""
-        return CommitRecord(self._job.source, OffsetRange(next_offset, next_offset), leader_epoch, 0, 0, 0, (), (), ())
+        return nothing_at(self._job.source, next_offset, leader_epoch)
 
     def _refuse_if_fenced(self) -> None:
         """Raise FencedError when our slot is taken: a newer owner collects what we stage, also under our hands."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from streamlake.engine.entries import Entry, FileEntry, FileFacts, Head, RunIdentity
 from streamlake.engine.errors import FileDamagedError
+from streamlake.engine.names import checked_run, topic_folder, topic_of
 from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.plugins.sinks.file import layout, runs
 from streamlake.plugins.sinks.file.backends.base import Backend
@@ -30,9 +31,9 @@ class FileLedger:
 
     def partitions(self, run: str) -> Sequence[TopicPartition]:
         """The partitions that have a ledger in this run, ascending."""
-        folder = f"{layout.LEDGER}/{layout.checked_run(run)}"
+        folder = f"{layout.LEDGER}/{checked_run(run)}"
         return sorted(
-            TopicPartition(layout.topic_of(topic), int(partition))
+            TopicPartition(topic_of(topic), int(partition))
             for topic in self._backend.list(folder)
             for partition in self._backend.list(f"{folder}/{topic}")
             if partition.isdigit()
@@ -77,14 +78,14 @@ class FileLedger:
 
     def dead_letters(self, file: FileEntry) -> Iterator[DeadLetter]:
         """The letters of a `dead` file in offset order. Raises FileDamagedError."""
-        topic = layout.topic_of(file.final.split("/")[1])
+        topic = topic_of(file.final.split("/")[1])
         with self._open(file) as stored:
             yield from reading_of(file.final).dead_letters(stored, file, topic)
 
     def visible(self, topic: str) -> Iterator[str]:
         """Every name that lies under `raw/<topic>` and `dead/<topic>`, whoever put it there."""
         for kind in ("raw", "dead"):
-            yield from self._backend.walk(f"{kind}/{layout.topic_folder(topic)}")
+            yield from self._backend.walk(f"{kind}/{topic_folder(topic)}")
 
     def _ledger(self, run: str, source: TopicPartition) -> PartitionLedger:
         return PartitionLedger(self._backend, run, source)

@@ -8,6 +8,7 @@ import orjson
 
 from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ForeignRootError, LedgerDamagedError
+from streamlake.engine.names import topic_folder
 from streamlake.engine.records import TopicPartition
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Wait, put_settled
@@ -19,7 +20,7 @@ def register(backend: Backend, identity: RunIdentity, wait: Wait = time.sleep) -
     """Write the run file if none stands there; the identity that stands there. Raises ForeignRootError."""
     path = layout.run_path(identity.run)
     for topic in identity.topic_ids:
-        layout.topic_folder(topic)
+        topic_folder(topic)
     stage = f"{layout.STAGE}/{identity.run}"
     data = backend.read(path)
     if data is None:

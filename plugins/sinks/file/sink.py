@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from streamlake.engine.contracts import PartitionJob
+from streamlake.engine.contracts import CONTRACT_VERSION, PartitionJob, PluginOption
 from streamlake.engine.entries import RunIdentity
 from streamlake.plugins.sinks.file import runs
 from streamlake.plugins.sinks.file.backends.base import Backend
-from streamlake.plugins.sinks.file.options import FileSinkOptions
+from streamlake.plugins.sinks.file.options import OPTIONS, FileSinkOptions
 from streamlake.plugins.sinks.file.partition import FilePartitionSink
 from streamlake.plugins.sinks.file.reader import FileLedger
 
@@ -16,10 +16,17 @@ from streamlake.plugins.sinks.file.reader import FileLedger
 class FileSink:
     """One root on one backend (`streamlake.engine.contracts.Sink`). Holds no threads, no open files, no cache."""
 
+    contract_version = CONTRACT_VERSION
+
     def __init__(self, options: FileSinkOptions, backend: Backend) -> None:
         self._options = options
         self._backend = backend
         self.one_process = backend.one_process
+
+    @classmethod
+    def options(cls) -> Sequence[PluginOption]:
+        """What the section may hold beside `type`."""
+        return OPTIONS
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], *, base_dir: Path) -> Self:

@@ -11,6 +11,7 @@ from streamlake.engine.contracts import PartitionJob
 from streamlake.engine.entries import FileEntry, FileKind
 from streamlake.engine.errors import StorageError
 from streamlake.engine.failpoints import failpoint
+from streamlake.engine.names import final_path
 from streamlake.engine.records import OffsetRange, PayloadKind
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend, Staging, Stored
@@ -59,7 +60,7 @@ class Stager:
         return FileEntry(
             kind=kind,
             staged=file.path,
-            final=layout.final_path(kind, job.run, job.source, offsets, folder, self.format.suffix),
+            final=final_path(kind, job.run, job.source, offsets, folder, self.format.suffix),
             rows=rows,
             bytes=file.out.bytes,
             sha256=file.out.sha256,

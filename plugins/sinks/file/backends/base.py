@@ -1,4 +1,18 @@
-"""What the sink asks of a storage: one small class per backend, each run through the same conformance suite."""
+"""What the sink asks of a storage: one small class per backend, each run through the same conformance suites.
+
+A new storage is a class with the calls of `Backend` and a line in `registry.py`. What it must give, beside files:
+
+- **Exclusive creation**: of all writers on all hosts that create one name at once, exactly one succeeds, and the name
+  has the whole content from the first moment. The commit rests on this alone.
+- **Reads that see every finished write** of anybody, listings too.
+- **A rename, or a copy and a delete, that can be repeated**, and that never overwrites other bytes.
+- **Size and crc32c as the storage has them**, not as they were sent.
+- **Whatever returned is durable**; whatever got no answer raises OutcomeUnknownError, never a guess.
+
+It has to pass `tests/sinks/test_backends.py` (the calls one by one, and many writers and processes at once), and on top
+of it the public suite of sinks, `streamlake.engine.testing.check_sink`, in `tests/testing/test_sinks.py`: both take
+another backend as one more parameter.
+"""
 
 import time
 from abc import ABC, abstractmethod

@@ -80,9 +80,14 @@ class LocalBackend(OneByOne):
     def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:
         """Write a temporary file, make it durable, and link it to its name: only one of many can."""
         temporary = f"{stage}/{uuid.uuid4()}.tmp"  # always a new one: an earlier one may be the slot by now
-        with self.create(temporary) as out:
-            out.write(data)
-            out.seal()
+        try:
+            with self.create(temporary) as out:
+                out.write(data)
+                out.seal()
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError) and not self._path(temporary).exists():
+                return False  # as below: collected, with the folder it lay in
+            raise
         # The run file is the supervisor's; the tests' kills at these points are meant for workers.
         reached = failpoint if path.startswith(layout.LEDGER) else _no_failpoint
         with _storage_errors("link", self._path(path)):
