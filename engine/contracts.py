@@ -231,7 +231,8 @@ class Sink(Protocol):
     """One root. Made in each process that uses it; holds no threads before its first use.
 
     Two conventions on its options: `root` is the place, which messages name where it is given; `columns: typed` asks
-    the validator for `Verdict.columns`.
+    the validator for `Verdict.columns`. A sink may also have a method `probe() -> Sequence[str]`, for `streamlake
+    validate`: it tries in the storage what landing needs, and says in a sentence each what does not work.
     """
 
     one_process: bool

@@ -163,6 +163,9 @@ class Alone:
     def progress(self, progress: Progress) -> None:
         """Nobody asks."""
 
+    def waits(self, reason: str | None) -> None:
+        """Memory always answers."""
+
     def facts(self) -> TopicFacts:
         """The topic holds these messages and nothing else."""
         offsets = self._batch.range

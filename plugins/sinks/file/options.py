@@ -22,7 +22,12 @@ FORMATS = ("parquet", "jsonl")
 COMPRESSIONS = {"parquet": ("zstd", "snappy", "none"), "jsonl": ("none", "gzip", "zstd")}  # the first is the default
 
 OPTIONS = (
-    PluginOption("root", "path or URL", None, "where files land: a folder, file:///folder, gs://bucket/prefix, or memory://name for tests"),
+    PluginOption(
+        "root",
+        "path or URL",
+        None,
+        "where files land: a folder, file:///folder, gs://bucket/prefix, or memory://name for tests",
+    ),
     PluginOption("format", " | ".join(FORMATS), FORMATS[0], "the format of files"),
     PluginOption(
         "columns",
@@ -47,7 +52,7 @@ OPTIONS = (
         "gcs",
         "a section",
         "{}",
-        "gs:// alone: credentials, billing_project, kms_key, endpoint, request_seconds_max (30s), retry_seconds_max (300s)",
+        "for gs://: credentials, billing_project, kms_key, endpoint, request_seconds_max, retry_seconds_max (docs/gcs.md)",
     ),
 )
 """The fields of FileSinkOptions, for people."""
