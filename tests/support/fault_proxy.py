@@ -68,6 +68,7 @@ class FaultProxy:
         self._began = time.monotonic()
         self._thread: LoopThread | None = None
         self._server: asyncio.Server | None = None
+        self._place: socket.socket | None = None
         self._callers: set[asyncio.StreamWriter] = set()
         self._background: set[asyncio.Task[None]] = set()
 
@@ -92,6 +93,9 @@ class FaultProxy:
         if thread is not None:
             thread.run(self._refuse())
             thread.stop()
+        place, self._place = self._place, None
+        if place is not None:
+            place.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -129,9 +133,16 @@ class FaultProxy:
         self._running().run(self._accept())
 
     async def _accept(self) -> None:
+        if self._place is None:
+            # Holds the port while nobody listens: else another proxy may be given it meanwhile.
+            self._place = socket.socket()
+            self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._place.bind((HOST, self.port))
+            self.port = self._place.getsockname()[1]
         if self._server is None:
-            self._server = await asyncio.start_server(self._caller, HOST, self.port, limit=READ_BYTES)
-            self.port = self._server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(
+                self._caller, HOST, self.port, limit=READ_BYTES, reuse_address=True
+            )
 
     async def _refuse(self) -> None:
         server, self._server = self._server, None

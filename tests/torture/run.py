@@ -167,24 +167,10 @@ def _world(
     env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(asked.mutant)}
     power = threading.Lock()
     lines = [bucket.environment(number) if bucket else {} for number in (*range(HOSTS), -1)]
-    hosts = [Host(f"host-{number + 1}", pipeline, folder, {**env, **lines[number]}, power) for number in range(HOSTS)]
-    strangers = {**env, **lines[-1]}
-    world = World(
-        kafka,
-        NODES,
-        servers,
-        topic,
-        dead,
-        hosts,
-        wires,
-        disk,
-        pipeline,
-        PARTITIONS,
-        strangers,
-        power,
-        bucket,
-        asked.storage,
-    )
+    envs = [{**env, **line} for line in lines]
+    hosts = [Host(f"host-{number + 1}", pipeline, folder, envs[number], power) for number in range(HOSTS)]
+    parts = (kafka, NODES, servers, topic, dead, hosts, wires, disk, pipeline, PARTITIONS, envs[-1], power, bucket)
+    world = World(*parts, mild=asked.storage)
     make_dead_topic(world)
     return world
 

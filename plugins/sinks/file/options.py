@@ -51,8 +51,8 @@ OPTIONS = (
     PluginOption(
         "gcs",
         "a section",
-        "{}",
-        "for gs://: credentials, billing_project, kms_key, endpoint, request_seconds_max, retry_seconds_max (docs/gcs.md)",
+        None,
+        "for gs://: credentials, billing_project, kms_key, endpoint, request_seconds_max, retry_seconds_max",
     ),
 )
 """The fields of FileSinkOptions, for people."""
