@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-TESTS = Path(__file__).parents[1] / "tests"
-
-from streamlake.engine.contracts import PartitionJob
+from streamlake.engine.contracts import PartitionJob, PartitionSink
 from streamlake.engine.entries import RunIdentity
 from streamlake.engine.records import Batch, OffsetRange, TopicPartition, Verdict
 from streamlake.plugins.sinks.file.backends.registry import backend_of
 from streamlake.plugins.sinks.file.sink import FileSink
+
+TESTS = Path(__file__).parents[1] / "tests"
 
 SOURCE = TopicPartition("orders", 0)
 LINE_BYTES = 2**20
@@ -68,7 +68,7 @@ def _upload(values: list[bytes], gcs: dict[str, object], number: int) -> tuple[f
     return time.perf_counter() - began, time.process_time() - cpu
 
 
-def _sink(gcs: dict[str, object]) -> "object":
+def _sink(gcs: dict[str, object]) -> PartitionSink:
     options = {"root": "gs://streamlake/lake", "format": "jsonl", "columns": "value", "compression": "none", "gcs": gcs}
     sink = FileSink.from_options(options, base_dir=Path("/"))
     sink.register_run(RunIdentity("live-1", "p", "g", "c", {"orders": "id"}, {SOURCE: 0}, "2026-01-01T00:00:00Z"))
@@ -77,19 +77,17 @@ def _sink(gcs: dict[str, object]) -> "object":
     return end
 
 
-def _batch(values: list[bytes], end: object, first: int) -> float:
+def _batch(values: list[bytes], end: PartitionSink, first: int) -> float:
     """Wall seconds from the first slice to the published file."""
     began = time.perf_counter()
-    with end.stage() as stage:  # type: ignore[attr-defined]  # a partition's end
+    with end.stage() as stage:
         for index, value in enumerate(values):
             offset = first + index
-            part = Batch(
-                SOURCE, OffsetRange(offset, offset + 1), 0, [offset], [1_000], [1], [None], [value], [None]
-            )
+            part = Batch(SOURCE, OffsetRange(offset, offset + 1), 0, [offset], [1_000], [1], [None], [value], [None])
             stage.add(part, Verdict([], []), [])
         record = stage.seal()
-    end.commit(record)  # type: ignore[attr-defined]
-    end.publish(record)  # type: ignore[attr-defined]
+    end.commit(record)
+    end.publish(record)
     return time.perf_counter() - began
 
 
