@@ -14,6 +14,8 @@ from streamlake.engine.records import Batch, OffsetRange, TopicPartition
 
 POLL_SECONDS = 0.5
 GATHER_SECONDS = 0.01
+OF_A_RANGE = {"enable.partition.eof": True, "fetch.wait.max.ms": 50}
+"""A range has an end. A question that a broker keeps for seconds at one holds up the next range for as long."""
 MESSAGES_MAX = 5_000  # of one call, and of one batch that `read` gives
 
 
@@ -70,7 +72,7 @@ class TopicRangeReader:
     def _move(self, source: TopicPartition, offset: int) -> None:
         """Read on at another place."""
         if self._consumer is None:
-            self._consumer = make_client(Consumer, {**self._properties, "enable.partition.eof": True})
+            self._consumer = make_client(Consumer, {**self._properties, **OF_A_RANGE})
         self._at, self._ahead, self._end = None, [], -1
         try:
             self._consumer.assign([Assignment(source.topic, source.partition, offset)])
