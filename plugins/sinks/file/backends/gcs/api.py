@@ -70,7 +70,7 @@ class Api:
 
     async def read(self, path: str) -> bytes | None:
         """The whole content, held against the checksum that comes with it; None when nothing stands there."""
-        reply = await self._unless_missing("GET", OBJECT, path, {"alt": "media"})
+        reply = await self._unless_missing("GET", self._requests.downloads + OBJECT, path, {"alt": "media"})
         if reply is None:
             return None
         match = re.search(r"crc32c=([^,\s]+)", reply.headers.get("x-goog-hash", ""))
@@ -83,7 +83,8 @@ class Api:
         params = {"alt": "media", "generation": generation}
         headers = {"Range": f"bytes={first}-{end - 1}"}
         names = (self.place.bucket, self.place.name(path))
-        reply = await self._requests.send("GET", OBJECT, *names, params=params, headers=headers)
+        url = self._requests.downloads + OBJECT
+        reply = await self._requests.send("GET", url, *names, params=params, headers=headers)
         if len(reply.body) != end - first:
             raise TransientError("torn reply", f"{len(reply.body)} bytes came of {end - first}")
         return reply.body

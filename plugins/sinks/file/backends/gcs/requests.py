@@ -52,8 +52,13 @@ class Requests:
         self.loop: asyncio.AbstractEventLoop = self._fs.loop
 
     @property
+    def downloads(self) -> str:
+        """Where contents come from, as gcsfs's own reads have it; names and settings are below `storage/v1/`."""
+        return f"{self._fs._location}/download/storage/v1/"  # noqa: SLF001  (the endpoint)
+
+    @property
     def uploads(self) -> str:
-        """Where uploads begin; all else is below `storage/v1/`."""
+        """Where uploads begin."""
         return f"{self._fs._location}/upload/storage/v1/"  # noqa: SLF001  (the endpoint, as gcsfs's own uploads use it)
 
     async def send(
