@@ -99,6 +99,19 @@ def test_an_entry_that_is_altered_on_its_way_does_not_stand(
     assert list(server.bucket().names()) == []
 
 
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_one_answer_with_an_altered_sum_sends_nobody_to_look_for_other_bytes(
+    backend: Backend, proxy: FaultProxy, method: str
+) -> None:
+    file = stage(backend, b"content")
+    if method == "GET":
+        assert backend.publish(file)
+    rule = proxy.add(Rule("wrong_checksum", method=method, path="moveTo" if method == "POST" else "o/lake%2Fraw"))
+    assert backend.publish(file)
+    assert rule.hits == 1
+    assert backend.read(FINAL) == b"content"
+
+
 @pytest.mark.parametrize("target_first", [False, True])
 def test_a_move_whose_answer_is_lost_was_done(
     backend: Backend, proxy: FaultProxy, server: GcsServer, target_first: bool

@@ -88,12 +88,12 @@ class Bucket:
                 if error.status != PRECONDITION_FAILED and error.status not in NO_MOVE:
                     raise self._refused(file.final, error) from None
             else:
-                self._compare(moved.stored, file)
-                return True
+                if moved.stored == Stored(file.bytes, file.crc32c):
+                    return True
         return await self._publish_by_look(file)
 
     async def _publish_by_look(self, file: FileEntry) -> bool:
-        """Publish where `moveTo` did nothing: it was done before, somebody else does it, or nobody knows how."""
+        """Publish where `moveTo` gave no clear yes: it was done before, somebody else does it, or nobody knows how."""
         if not await self._holds(file):
             if await self.describe(file.staged) is None:
                 return await self._holds(file)  # moved since we looked, or gone
@@ -109,19 +109,20 @@ class Bucket:
         return True
 
     async def _holds(self, file: FileEntry) -> bool:
-        """Whether the final name holds what `file` describes; False when there is none. Raises StorageError."""
-        found = await self.describe(file.final)
-        if found is not None:
-            self._compare(found.stored, file)
-        return found is not None
+        """Whether the final name holds what `file` describes; False when there is none. Raises StorageError.
 
-    def _compare(self, stored: Stored, file: FileEntry) -> None:
-        if stored != Stored(file.bytes, file.crc32c):
-            raise StorageError(
-                f"{self.url(file.final)} holds other bytes than its ledger entry says "
-                f"({stored.bytes} bytes, crc32c {stored.crc32c}; expected {file.bytes}, {file.crc32c}): "
-                "find out who wrote it and move it away; nothing was overwritten"
-            )
+        Other bytes are asked for twice: one answer may be altered on its way, and somebody is sent to look for them.
+        """
+        for _ in range(2):
+            found = await self.describe(file.final)
+            if found is None or found.stored == Stored(file.bytes, file.crc32c):
+                return found is not None
+        assert found is not None, "asked twice"
+        raise StorageError(
+            f"{self.url(file.final)} holds other bytes than its ledger entry says "
+            f"({found.stored.bytes} bytes, crc32c {found.stored.crc32c}; expected {file.bytes}, {file.crc32c}): "
+            "find out who wrote it and move it away; nothing was overwritten"
+        )
 
     async def _asked(self, path: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """What a call that can be repeated gives in the end."""
