@@ -146,7 +146,10 @@ def parts_of(job: Job, link: Supervision, outside: Outside) -> Parts:
         beat=link.beat,
         waits=link.waits,
     )
-    sink = _known_root(job).partition(partition_job)
+    # The partition's end first: from then on waits for the storage are told, this question's, too.
+    whole = make_sink(config)
+    sink = whole.partition(partition_job)
+    _check_root(whole, job)
     letters = outside.dead_letters
     breaker = config.dead_letters.breaker
     look = Breaker(BreakerLimits(breaker.ratio_max, breaker.window_rows, breaker.consecutive_max)).look
@@ -165,16 +168,14 @@ def parts_of(job: Job, link: Supervision, outside: Outside) -> Parts:
     )
 
 
-def _known_root(job: Job) -> Sink:
-    """The sink, whose root still holds the run that our supervisor found or wrote there. Raises StorageError."""
-    sink = make_sink(job.config)
+def _check_root(sink: Sink, job: Job) -> None:
+    """Raise StorageError unless the root still holds the run that our supervisor found or wrote there."""
     root, run = job.config.sink.options.get("root"), job.identity.run
     if sink.find_run(run) is None:
         raise StorageError(
             f"{job.source}: the root {root} does not hold the run {run} any more: it was deleted, replaced or "
             "unmounted. Nothing was written to it; mount it again or put it back, and all goes on"
         )
-    return sink
 
 
 class Decider:

@@ -90,11 +90,11 @@ class FilePartitionSink:
         failpoint("after_claim")
 
         # 2. Roll forward.
-        self._publish_files(unfinished)
+        missing = self._publish_files(unfinished)
         failpoint("after_roll_forward")
 
-        # 3. Collect.
-        self._drop_staged(before_epoch=self._holding().epoch)
+        # 3. Collect. What was committed and seen under neither name may yet be there: it stays.
+        self._drop_staged(before_epoch=self._holding().epoch, keep={file.staged for file in missing})
         failpoint("after_collect")
         self._unfolded = deque(self._ledger.unfolded())
         self._fold()
@@ -199,12 +199,14 @@ class FilePartitionSink:
         assert self._held is not None, "claim first; a writer whose append failed is at its end"
         return self._held
 
-    def _publish_files(self, files: Sequence[FileEntry]) -> None:
-        """Give each file its final name. One that has neither name is said, counted, and left to `prove`."""
-        for file, published in zip(files, self._backend.publish_all(files), strict=True):
-            if not published:
-                self.missing_files += 1
-                log.warning("%s: committed, but neither %s nor %s is there", self._job.source, file.final, file.staged)
+    def _publish_files(self, files: Sequence[FileEntry]) -> Sequence[FileEntry]:
+        """Give each file its final name; those that have neither name, which is said, counted, and left to `prove`."""
+        published = self._backend.publish_all(files)
+        missing = [file for file, done in zip(files, published, strict=True) if not done]
+        self.missing_files += len(missing)
+        for file in missing:
+            log.warning("%s: committed, but neither %s nor %s is there", self._job.source, file.final, file.staged)
+        return missing
 
     def _drop_staged(self, *, before_epoch: int, keep: Collection[str] = ()) -> None:
         """Delete what epochs before `before_epoch` staged, except `keep`."""

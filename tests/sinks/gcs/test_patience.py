@@ -118,6 +118,16 @@ def test_the_budget_is_for_a_batch_and_whole_again_for_the_next(clock: Clock) ->
     assert run(patience.repeat(Storage(clock, away("timeout"), seconds=20).ask)) == "well"
 
 
+def test_what_was_given_up_is_not_charged_to_the_next_batch(clock: Clock) -> None:
+    patience = patient(100)
+    with pytest.raises(StorageError):
+        run(patience.repeat(Storage(clock, *[away("timeout")] * 9, seconds=40).ask))
+    clock.now += 10_000
+    patience.renew()
+    assert run(patience.repeat(Storage(clock, away("timeout"), seconds=20).ask)) == "well"
+    assert patience.notes[-1] is None
+
+
 def test_outside_of_batches_each_call_has_a_budget_of_its_own_and_a_small_one(clock: Clock) -> None:
     patience = patient(300, by_batch=False)
     for _ in range(10):

@@ -18,13 +18,15 @@ from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Stored
 from streamlake.plugins.sinks.file.backends.gcs.errors import AnsweredError, Reply, TransientError
 from streamlake.plugins.sinks.file.backends.gcs.options import Place
-from streamlake.plugins.sinks.file.backends.gcs.requests import Requests
+from streamlake.plugins.sinks.file.backends.gcs.requests import GO_ON, Requests
 
-GO_ON = 308
 NOT_FOUND = 404
+GONE = 410
 PRECONDITION_FAILED = 412
 
-OBJECT = "b/{}/o/{}"
+OBJECT = "/storage/v1/b/{}/o/{}"
+CONTENT = "/download/storage/v1/b/{}/o/{}"  # where gcsfs reads, too
+UPLOAD = "/upload/storage/v1/b/{}/o"
 OBJECT_FIELDS = "size,crc32c,generation"
 LIST_FIELDS = "items(name),prefixes,nextPageToken"
 
@@ -70,7 +72,7 @@ class Api:
 
     async def read(self, path: str) -> bytes | None:
         """The whole content, held against the checksum that comes with it; None when nothing stands there."""
-        reply = await self._unless_missing("GET", self._requests.downloads + OBJECT, path, {"alt": "media"})
+        reply = await self._unless_missing("GET", CONTENT, path, {"alt": "media"})
         if reply is None:
             return None
         match = re.search(r"crc32c=([^,\s]+)", reply.headers.get("x-goog-hash", ""))
@@ -83,8 +85,7 @@ class Api:
         params = {"alt": "media", "generation": generation}
         headers = {"Range": f"bytes={first}-{end - 1}"}
         names = (self.place.bucket, self.place.name(path))
-        url = self._requests.downloads + OBJECT
-        reply = await self._requests.send("GET", url, *names, params=params, headers=headers)
+        reply = await self._requests.send("GET", CONTENT, *names, params=params, headers=headers)
         if len(reply.body) != end - first:
             raise TransientError("torn reply", f"{len(reply.body)} bytes came of {end - first}")
         return reply.body
@@ -97,7 +98,7 @@ class Api:
             "pageToken": token,
             "fields": LIST_FIELDS,
         }
-        reply = await self._requests.send("GET", "b/{}/o", self.place.bucket, params=params)
+        reply = await self._requests.send("GET", "/storage/v1/b/{}/o", self.place.bucket, params=params)
         found, cut = reply.json(), len(self.place.prefix)
         objects = [str(item["name"])[cut:] for item in found.get("items", [])]
         return Page(objects, [str(name)[cut:] for name in found.get("prefixes", [])], found.get("nextPageToken"))
@@ -146,11 +147,11 @@ class Api:
             "Content-Range": f"bytes {place}/{'*' if total is None else total}",
             "Content-Type": "application/octet-stream",
         }
-        return await self._requests.send("PUT", session, headers=headers, data=data, session=True)
+        return await self._requests.send_to_session("PUT", session, headers, data)
 
     async def drop_upload(self, session: str) -> None:
         """Tell the storage that nothing more comes; a session that nobody ends is gone after a week."""
-        await self._requests.send("DELETE", session, session=True)
+        await self._requests.send_to_session("DELETE", session, {}, b"")
 
     async def _begin(self, path: str, crc32c: int | None) -> Session:
         """Begin a resumable upload. A sum that is known by now the storage holds against what comes."""
@@ -160,7 +161,7 @@ class Api:
             metadata["crc32c"] = base64.b64encode(_sum_bytes(crc32c)).decode()
         reply = await self._requests.send(
             "POST",
-            self._requests.uploads + "b/{}/o",
+            UPLOAD,
             self.place.bucket,
             params={"uploadType": "resumable", "name": name, "ifGenerationMatch": "0", "kmsKeyName": self._kms_key},
             headers={"X-Upload-Content-Type": "application/octet-stream"},
@@ -169,10 +170,17 @@ class Api:
         url = reply.headers.get("location")
         if not url:
             raise TransientError("torn reply", "an upload was begun without a place to send it to")
+        self._requests.check_session(url)
         return Session(url, odd=bool(reply.body))
 
     async def _fill(self, session: str, data: bytes) -> Described:
-        reply = await self.upload(session, data, 0, len(data))
+        try:
+            reply = await self.upload(session, data, 0, len(data))
+        except AnsweredError as error:
+            # Begun anew, each of these may go well (cloud.google.com/storage/docs/resumable-uploads#errors).
+            if error.status in {NOT_FOUND, GONE} or "crc32c" in str(error).lower():
+                raise TransientError("torn upload", str(error)) from None
+            raise
         if reply.status == GO_ON:
             raise TransientError("torn upload", "all was sent, and the storage waits for more")
         return described(reply)
@@ -208,7 +216,7 @@ class Api:
         body = b"".join(head + kind + b"\r\n\r\n" + part + b"\r\n" for kind, part in parts)
         reply = await self._requests.send(
             "POST",
-            self._requests.uploads + "b/{}/o",
+            UPLOAD,
             self.place.bucket,
             params={"uploadType": "multipart", "ifGenerationMatch": "0"},
             headers={"Content-Type": f"multipart/related; boundary={boundary}"},

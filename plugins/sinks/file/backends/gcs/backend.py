@@ -34,6 +34,7 @@ class GcsBackend:
         self._options = options
         self._beat: Beat = lambda: None
         self._told: Told = lambda _reason: None
+        self._served = False
 
     def __repr__(self) -> str:
         return f"GcsBackend({self._place.url('')!r})"
@@ -41,7 +42,10 @@ class GcsBackend:
     def serve(self, beat: Beat, told: Told) -> None:
         """Beat while waiting for the storage, and tell of each wait. To be called before anything is asked."""
         self._beat, self._told = beat, told
+        self._served = True
         self.__dict__.pop("_bridge", None)
+        if "_bucket" in self.__dict__:
+            self._bucket.patience.renew()
 
     def begin_batch(self) -> None:
         """The batch gets the whole of `retry_seconds_max`."""
@@ -81,12 +85,13 @@ class GcsBackend:
     def open(self, path: str) -> BinaryIO | None:
         """A reader that asks for what is read, in blocks.
 
-        What is small is read at once, and what is staged: it may be moved under a reader's hands.
+        At once is read what is small; what is staged, for it may be moved under a reader's hands; and dead letters,
+        which are sent on: only a whole content can be held against its checksum.
         """
         found = self._bridge.run(self._bucket.describe(path))
         if found is None:
             return None
-        if found.stored.bytes <= ObjectReader.BUFFER_BYTES or path.startswith(f"{layout.STAGE}/"):
+        if found.stored.bytes <= ObjectReader.BUFFER_BYTES or path.startswith((f"{layout.STAGE}/", "dead/")):
             content = self.read(path)
             return None if content is None else io.BytesIO(content)
 
@@ -133,8 +138,9 @@ class GcsBackend:
     @cached_property
     def _bucket(self) -> Bucket:
         url = f"gs://{self._place.bucket}"
-        circuit = Circuit(f"{self._options.endpoint or ''} {url}")
-        patience = Patience(url, self._options.retry_seconds_max, circuit)
+        patience = Patience(url, self._options.retry_seconds_max, Circuit(f"{self._requests.location} {url}"))
+        if self._served:
+            patience.renew()
         return Bucket(Api(self._requests, self._place, self._options.kms_key), patience)
 
     @cached_property

@@ -3,8 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYetError
+from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
 from streamlake.engine.contracts import Beat
@@ -15,8 +14,6 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 
 LOOK_SECONDS = 0.5
-AT_ONCE = 32
-"""How many requests are under way at the same time where their order does not matter."""
 
 
 WHAT_TO_DO = (
@@ -43,14 +40,10 @@ class Bridge:
     def wait(self, work: "Future[T]") -> T:
         """What the work gives. An error of the caller's own beat ends the work: who is fenced waits for nobody."""
         try:
-            while True:
-                try:
-                    return work.result(LOOK_SECONDS)
-                except NotYetError:
-                    if work.done():
-                        raise
+            while not wait([work], LOOK_SECONDS).done:
                 self._beat()
                 self._tell()
+            return work.result()
         except StorageAccessError as error:
             raise StorageAccessError(f"{error}{WHAT_TO_DO}") from None
         except BaseException:
@@ -64,22 +57,18 @@ class Bridge:
         return self.wait(self.start(work))
 
     def all(self, work: Callable[[Item], Coroutine[Any, Any, T]], items: Sequence[Item]) -> Sequence[T]:
-        """What the work on each item gives, AT_ONCE at a time; the first error ends all."""
-        places = asyncio.Semaphore(AT_ONCE)
-
-        async def one(item: Item) -> T:
-            async with places:
-                return await work(item)
+        """What the work on each item gives, all at the same time; the first error ends all."""
 
         async def gathered() -> Sequence[T]:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(item)) for item in items]
+            try:
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(work(item)) for item in items]
+            except BaseExceptionGroup as errors:
+                # What a person has to mend comes first.
+                raise min(errors.exceptions, key=lambda error: not isinstance(error, StorageAccessError)) from None
             return [task.result() for task in tasks]
 
-        try:
-            return self.run(gathered())
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+        return self.run(gathered())
 
     def _tell(self) -> None:
         while self._notes:

@@ -8,12 +8,15 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import stat
 import struct
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+
+from streamlake.plugins.sinks.file.backends.gcs.errors import AnsweredError
 
 LOOK_SECONDS = 0.25
 
@@ -24,7 +27,7 @@ class Circuit:
     def __init__(self, place: str) -> None:
         """`place` says which storage: all processes of this user that name the same one share the circuit."""
         name = hashlib.sha256(place.encode()).hexdigest()[:16]
-        self._path = Path(tempfile.gettempdir()) / f"streamlake-{os.getuid()}-{name}.circuit"
+        self._name = f"streamlake-{os.getuid()}-{name}.circuit"
         self._file: int | None = None
         self._asking = False
 
@@ -45,6 +48,10 @@ class Circuit:
             yield
             if holding:
                 self._note_success()
+        except AnsweredError:
+            if holding:
+                self._note_success()  # a no is an answer
+            raise
         finally:
             if holding:
                 self._give_back()
@@ -53,7 +60,10 @@ class Circuit:
         file = self._open()
         if file is None:
             return True
-        noted = os.pread(file, 8, 0)
+        try:
+            noted = os.pread(file, 8, 0)
+        except OSError:
+            return True
         # A time in the future is one from before the machine was started anew.
         return len(noted) == 8 and failed_at < struct.unpack("=d", noted)[0] <= time.monotonic()
 
@@ -77,10 +87,18 @@ class Circuit:
     def _give_back(self) -> None:
         self._asking = False
         if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            with suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _open(self) -> int | None:
+        """The file, if it is one, and ours: others may write to the folder, too."""
         if self._file is None:
             with suppress(OSError):
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                path = Path(tempfile.gettempdir()) / self._name
+                file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+                status = os.fstat(file)
+                if stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid():
+                    self._file = file
+                else:
+                    os.close(file)
         return self._file

@@ -1,6 +1,7 @@
 """What a request to Google Cloud Storage can end in, sorted by what is to be done about it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,10 +65,13 @@ class Reply:
 
 
 def error_of(reply: Reply) -> Exception:
-    """The error that a status from 400 on means."""
+    """The error that a status means which is no success."""
     reason, message = _said(reply.body)
     text = f"{reply.status} {message or reason}".strip()
-    if reply.status in {408, 429} or reply.status >= 500 or (reply.status == 403 and reason in THROTTLED):
+    # A redirect is nobody's answer here, nor is a gateway's page about a name that it does not know.
+    elsewhere = reply.status < 400 or (reply.status == 404 and "text/html" in reply.headers.get("content-type", ""))
+    throttled = reply.status == 403 and reason in THROTTLED
+    if elsewhere or throttled or reply.status in {408, 429} or reply.status >= 500:
         label = "429" if reply.status == 403 else str(reply.status)
         return TransientError(label, text, _seconds(reply.headers.get("retry-after", "")))
     return AnsweredError(reply.status, reason, text)
@@ -78,11 +82,16 @@ def _said(body: bytes) -> tuple[str, str]:
     try:
         error = json.loads(body)["error"]
         if isinstance(error, str):
-            return "", error
+            return "", _without_secrets(error)
         reasons = [str(one["reason"]) for one in error.get("errors", []) if "reason" in one]
-        return (reasons or [""])[0], str(error.get("message", ""))
+        return (reasons or [""])[0], _without_secrets(str(error.get("message", "")))
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "", body[:200].decode(errors="replace").strip()
+        return "", ""  # a page of somebody in between, which may name the address that was asked
+
+
+def _without_secrets(text: str) -> str:
+    """The text without tokens and without the part of an upload's address that is one."""
+    return re.sub(r"(upload_id=|Bearer )[^\s&\"']+", r"\1...", text)
 
 
 def _seconds(retry_after: str) -> float:

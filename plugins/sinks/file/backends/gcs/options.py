@@ -70,15 +70,11 @@ class GcsOptions:
 
     @property
     def token(self) -> str:
-        """What gcsfs calls this: on a server for tests nobody asks for credentials."""
-        if self.credentials == ANONYMOUS or (self.credentials == DEFAULT and self.emulated):
+        """What gcsfs calls this: an emulator, by its variable, asks for no credentials."""
+        emulated = os.environ.get("STORAGE_EMULATOR_HOST", "") not in {"", "default"} and self.endpoint is None
+        if self.credentials == ANONYMOUS or (self.credentials == DEFAULT and emulated):
             return "anon"
         return "google_default" if self.credentials == DEFAULT else self.credentials
-
-    @property
-    def emulated(self) -> bool:
-        """Whether all goes to another server than Google's, by `endpoint` or by STORAGE_EMULATOR_HOST."""
-        return self.endpoint is not None or os.environ.get("STORAGE_EMULATOR_HOST", "") not in {"", "default"}
 
 
 @dataclass(frozen=True, slots=True)

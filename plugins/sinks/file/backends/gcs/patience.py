@@ -44,6 +44,9 @@ class Patience:
     def renew(self) -> None:
         """A batch begins: its budget is whole."""
         self._lost, self._by_batch = 0.0, True
+        if self._since is not None:  # of what was given up, or let go in the middle
+            self._since = None
+            self.notes.append(None)
 
     async def repeat(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """What `attempt` gives in the end. Raises StorageError when the budget is used up, else what it raises."""
@@ -64,7 +67,7 @@ class Patience:
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(TransientError),
-            wait=_wait,
+            wait=self._wait,
             stop=lambda _: self._spent(),
             before_sleep=lambda state: self.notes.append(_failure(state).reason),
             sleep=asyncio.sleep,
@@ -98,14 +101,26 @@ class Patience:
             log.info("%s answers again, after %.1f s", self._place, lost)
 
     def _spent(self) -> bool:
+        return self._left() < 0
+
+    def _left(self) -> float:
+        """Seconds of the budget."""
         now = time.monotonic()
-        return self._lost + (now - (self._since or now)) > self._allowed
+        return self._allowed - self._lost - (now - (self._since or now))
 
     @property
     def _allowed(self) -> float:
         return self._seconds_max if self._by_batch else min(self._seconds_max, CALL_SECONDS_MAX)
 
+    def _wait(self, state: RetryCallState) -> float:
+        """How long to wait after an attempt: longer where fewer requests are asked for, and as long as is asked for."""
+        error = _failure(state)
+        asked = min(error.retry_after, RETRY_AFTER_SECONDS_MAX, max(0.0, self._left()))
+        return max((WAIT_THROTTLED if error.throttled else WAIT)(state), asked)
+
     def _given_up(self, error: TransientError) -> StorageError:
+        if not self._by_batch:
+            return StorageError(f"{self._place} gave no answer for {self._allowed:g} s, the last time: {error}")
         return StorageError(
             f"{self._place} gave no answer for {self._allowed:g} s (sink.gcs.retry_seconds_max), the last time: "
             f"{error}. What was asked may have been done or not: the next worker finds out, nothing is lost or twice"
@@ -117,9 +132,3 @@ def _failure(state: RetryCallState) -> TransientError:
     error = state.outcome.exception()
     assert isinstance(error, TransientError)
     return error
-
-
-def _wait(state: RetryCallState) -> float:
-    """How long to wait after an attempt: longer where fewer requests are asked for, and at least what is asked for."""
-    error = _failure(state)
-    return max((WAIT_THROTTLED if error.throttled else WAIT)(state), min(error.retry_after, RETRY_AFTER_SECONDS_MAX))

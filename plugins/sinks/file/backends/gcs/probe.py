@@ -14,7 +14,7 @@ from streamlake.plugins.sinks.file.backends.gcs.bucket import Bucket
 FOLDER = f"{layout.STAGE}/_probe"
 CONTENT = b"streamlake validate was here; this can be deleted\n"
 
-PERMISSION = re.compile(r"storage\.[a-zA-Z]+\.[a-zA-Z]+")
+PERMISSION = re.compile(r"(?:Permission '|does not have )([a-z]+\.[a-zA-Z]+\.[a-zA-Z]+)")
 ROLE = "the role Storage Object User (roles/storage.objectUser) has it"
 
 
@@ -33,6 +33,7 @@ class Probe:
         if written:
             await self._try("write exclusively", "storage.objects.create", self._write_again)
         await self._try("read", "storage.objects.get", lambda: self._read(written=written))
+        await self._try("find that something is not there", "storage.objects.list", self._read_nothing)
         await self._try("list", "storage.objects.list", lambda: self._list(written=written))
         if written:
             await self._try("move", "storage.objects.delete", self._move)
@@ -40,15 +41,15 @@ class Probe:
         return list(dict.fromkeys(self._problems))
 
     async def _try(self, verb: str, permission: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Note what comes of a step; `permission` is named when the storage does not say which is missing."""
+        """Note what comes of a step, with the permission that the storage names; a bare 403 is about `permission`."""
         try:
             await step()
         except StorageAccessError as error:
-            missing = PERMISSION.search(str(error))
-            name = missing[0] if missing else permission
-            self._problems.append(
-                f"sink.root: can't {verb}: the permission {name} is missing; {ROLE}. The storage says: {error}"
-            )
+            named = PERMISSION.search(str(error))
+            missing = named[1] if named else permission if str(error).rstrip(": ").endswith("403") else None
+            role = f"; {ROLE}" if missing and missing.startswith("storage.objects.") else ""
+            what = f"the permission {missing} is missing{role}. The storage says: {error}" if missing else str(error)
+            self._problems.append(f"sink.root: can't {verb}: {what}")
         except StorageError as error:
             self._problems.append(f"sink.root: can't {verb}: {error}")
 
@@ -65,6 +66,11 @@ class Probe:
     async def _read(self, *, written: bool) -> None:
         if (await self._bucket.read(self._staged) == CONTENT) is not written:
             raise StorageError("what is read is not what was written")
+
+    async def _read_nothing(self) -> None:
+        """Google answers 403, not 404, to who may not list: then nobody knows whether a ledger's slot is free."""
+        if await self._bucket.read(self._final) is not None:
+            raise StorageError("something stands under a name that is new")
 
     async def _list(self, *, written: bool) -> None:
         objects, _ = await self._bucket.listed(f"{FOLDER}/", deep=False)

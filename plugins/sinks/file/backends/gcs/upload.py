@@ -6,9 +6,10 @@ An object appears whole or not at all, with its last byte, and only under a name
 
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file.backends.base import Stored
-from streamlake.plugins.sinks.file.backends.gcs.api import GO_ON, PRECONDITION_FAILED, Api, described, persisted
+from streamlake.plugins.sinks.file.backends.gcs.api import PRECONDITION_FAILED, Api, described, persisted
 from streamlake.plugins.sinks.file.backends.gcs.errors import AnsweredError, Reply, TransientError
 from streamlake.plugins.sinks.file.backends.gcs.patience import Patience
+from streamlake.plugins.sinks.file.backends.gcs.requests import GO_ON
 
 PIECE_BYTES = 8 * 2**20
 """What one request of a large payload carries; a multiple of 256 KiB."""
@@ -65,12 +66,12 @@ class Upload:
                 asked = await self._api.upload(self._session, b"", 0, total)
                 there = max(there, persisted(asked))
                 if asked.status != GO_ON or (total is None and there >= end):
-                    return asked
+                    return _whole(asked, total)
             unknown = True
             reply = await self._api.upload(self._session, memoryview(piece)[there - self._sent :], there, total)
             if reply.status == GO_ON and (total is not None or persisted(reply) < end):
                 raise TransientError("torn upload", f"{persisted(reply)} bytes have come of {end}")
-            return reply
+            return _whole(reply, total)
 
         try:
             reply = await self._patience.repeat(attempt)
@@ -81,6 +82,13 @@ class Upload:
             raise _refused(url, error) from None
         self._sent += len(piece)
         return reply
+
+
+def _whole(reply: Reply, total: int | None) -> Reply:
+    """The reply, with an object's resource in it where the upload is at its end. Raises TransientError without."""
+    if total is not None:
+        described(reply)
+    return reply
 
 
 def _refused(url: str, error: AnsweredError) -> StorageError:
