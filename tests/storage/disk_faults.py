@@ -59,10 +59,13 @@ class BrokenDisk:
             yield
             return
         if self._rule.after:
-            yield
+            try:
+                yield
+            finally:
+                self._fail(path)  # also where the call has failed by itself, for nothing is there
+            return
         self._fail(path)
-        if not self._rule.after:
-            yield
+        yield
 
     def _applies(self, kind: str, path: str) -> bool:
         rule = self._rule

@@ -26,6 +26,7 @@ from streamlake.engine.records import DeadLetter
 from streamlake.engine.recovery import Recovery, recover
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends.base import Backend
+from streamlake.plugins.sinks.file.backends.gcs import backend as _imported_once  # noqa: F401  (takes longer than a life)
 from streamlake.plugins.sinks.file.backends.registry import backend_of
 from streamlake.plugins.sinks.file.options import FileSinkOptions
 from streamlake.plugins.sinks.file.partition import FilePartitionSink

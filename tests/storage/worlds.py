@@ -40,6 +40,11 @@ class DiskTrouble:
         """Whether a call was met."""
         return self._rule.with_suffix(".met").exists()
 
+    @property
+    def late(self) -> bool:
+        """A disk does it now or never."""
+        return False
+
 
 class RequestTrouble:
     """A rule of the proxy."""
@@ -64,6 +69,11 @@ class RequestTrouble:
     def met(self) -> bool:
         """Whether a request was met."""
         return self._rule.hits > 0
+
+    @property
+    def late(self) -> bool:
+        """Whether a request was done that nobody waited for any more."""
+        return self._rule.do == "late" and self.met
 
 
 class Worlds:
