@@ -42,14 +42,14 @@ MUTANTS = (
         "killed after the commit: no roll-forward",
         f"{ANY_POINT}[after_commit]",
         PARTITION,
-        "        self._publish_files(unfinished)\n        failpoint",
-        "        failpoint",
+        "        missing = self._publish_files(unfinished)\n        failpoint",
+        "        missing: Sequence[FileEntry] = ()\n        failpoint",
     ),
     Mutant(
         "killed after the stage: nothing collected",
         f"{ANY_POINT}[after_stage]",
         PARTITION,
-        "        self._drop_staged(before_epoch=self._holding().epoch)\n",
+        "        self._drop_staged(before_epoch=self._holding().epoch, keep={file.staged for file in missing})\n",
         "",
     ),
     Mutant(

@@ -100,8 +100,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "no roll forward",
         f"{SINK}.partition",
-        "self._publish_files(unfinished)\n",
-        "pass\n",
+        "missing = self._publish_files(unfinished)\n",
+        "missing: Sequence[FileEntry] = ()\n",
     ),
     Mutant(
         "roll forward looks at the newest entry only",
@@ -130,7 +130,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "no collection",
         f"{SINK}.partition",
-        "self._drop_staged(before_epoch=self._holding().epoch)",
+        "self._drop_staged(before_epoch=self._holding().epoch, keep={file.staged for file in missing})",
         "pass",
     ),
     Mutant(

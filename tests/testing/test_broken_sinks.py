@@ -67,7 +67,9 @@ CAUGHT: dict[str, list[tuple[type[broken.BrokenSink], str]]] = {
         (broken.ReadsOffsetsWrong, "prove found order"),
     ],
     "of_threads_that_claim_at_once_one_commits": [(broken.RacesInMemory, "writers that claimed at once")],
-    "of_processes_that_claim_at_once_one_commits": [(broken.RacesOnDisk, "writers that claimed at once")],
+    "of_processes_that_claim_at_once_one_commits": [
+        (broken.RacesOnDisk, "writers that claimed at once|of racing writers one ended")
+    ],
     "a_writer_killed_at_any_moment_loses_and_doubles_nothing": [(broken.ShowsBeforeItCommits, "prove found")],
 }
 ON_DISK = ("RacesOnDisk", "ShowsBeforeItCommits")
@@ -86,7 +88,7 @@ def test_a_broken_sink_is_caught(name: str, sink: type[broken.BrokenSink], said:
     with pytest.raises(AssertionError) as caught:
         check_sink(sink, lambda root_name: {"root": root.format(root_name)}, checks=[check])
     assert str(caught.value).startswith(f"{name}: {check.sentence}\n")
-    assert said in str(caught.value)
+    assert any(words in str(caught.value) for words in said.split("|"))
 
 
 def test_all_that_is_broken_is_told_at_once() -> None:
