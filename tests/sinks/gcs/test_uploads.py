@@ -100,15 +100,16 @@ def test_an_entry_that_is_altered_on_its_way_does_not_stand(
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_one_answer_with_an_altered_sum_sends_nobody_to_look_for_other_bytes(
+def test_answers_with_an_altered_sum_send_nobody_to_look_for_other_bytes(
     backend: Backend, proxy: FaultProxy, method: str
 ) -> None:
     file = stage(backend, b"content")
     if method == "GET":
         assert backend.publish(file)
-    rule = proxy.add(Rule("wrong_checksum", method=method, path="moveTo" if method == "POST" else "o/lake%2Fraw"))
+    place = "moveTo" if method == "POST" else "/storage/v1/b/streamlake/o/lake%2Fraw.*fields"
+    rule = proxy.add(Rule("wrong_checksum", method=method, path=place, times=inf))
     assert backend.publish(file)
-    assert rule.hits == 1
+    assert rule.hits >= 1
     assert backend.read(FINAL) == b"content"
 
 

@@ -111,16 +111,21 @@ class Bucket:
     async def _holds(self, file: FileEntry) -> bool:
         """Whether the final name holds what `file` describes; False when there is none. Raises StorageError.
 
-        Other bytes are asked for twice: one answer may be altered on its way, and somebody is sent to look for them.
+        Other bytes are looked at before anybody is sent to look: what describes them may be altered on its way.
         """
-        for _ in range(2):
-            found = await self.describe(file.final)
-            if found is None or found.stored == Stored(file.bytes, file.crc32c):
-                return found is not None
-        assert found is not None, "asked twice"
+        described = Stored(file.bytes, file.crc32c)
+        found = await self.describe(file.final)
+        if found is None or found.stored == described:
+            return found is not None
+        content = await self.read(file.final)
+        if content is None:
+            return False
+        stands = Stored(len(content), f"{google_crc32c.value(content):08x}")
+        if stands == described:
+            return True
         raise StorageError(
             f"{self.url(file.final)} holds other bytes than its ledger entry says "
-            f"({found.stored.bytes} bytes, crc32c {found.stored.crc32c}; expected {file.bytes}, {file.crc32c}): "
+            f"({stands.bytes} bytes, crc32c {stands.crc32c}; expected {file.bytes}, {file.crc32c}): "
             "find out who wrote it and move it away; nothing was overwritten"
         )
 
