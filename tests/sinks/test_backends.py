@@ -14,7 +14,6 @@ import google_crc32c
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from support.contending import ROUNDS, WRITERS, contend, content
-from support.gcs_server import GcsServer
 
 from streamlake.engine import names
 from streamlake.engine.entries import FileEntry
@@ -38,9 +37,8 @@ def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         yield f"gs://{server.new_bucket()}/some/lake"
         return
     if request.param == "documented semantics":
-        with GcsServer() as documented:
-            monkeypatch.setenv("STORAGE_EMULATOR_HOST", documented.endpoint)
-            yield "gs://streamlake/some/lake"
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", request.getfixturevalue("server").endpoint)
+        yield "gs://streamlake/some/lake"
         return
     yield f"{request.param}://{tmp_path}/lake"
     MemoryFileSystem.store.clear()

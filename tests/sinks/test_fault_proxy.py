@@ -30,18 +30,6 @@ CLOSED = (http.client.RemoteDisconnected, ConnectionResetError)
 
 
 @pytest.fixture
-def server() -> Iterator[GcsServer]:
-    with GcsServer() as running:
-        yield running
-
-
-@pytest.fixture
-def proxy(server: GcsServer) -> Iterator[FaultProxy]:
-    with FaultProxy(server.endpoint) as running:
-        yield running
-
-
-@pytest.fixture
 def direct(server: GcsServer) -> Api:
     return Api(server.endpoint)
 

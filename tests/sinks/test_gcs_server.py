@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -20,17 +19,6 @@ from support.gcs_server import GcsServer, Rules
 
 TESTS = Path(__file__).parent.parent
 NAMES = ["a/1", "a/2", "a/b/1", "a/b/2", "c", "é", "\U0001f600"]
-
-
-@pytest.fixture
-def server() -> Iterator[GcsServer]:
-    with GcsServer() as running:
-        yield running
-
-
-@pytest.fixture
-def api(server: GcsServer) -> Api:
-    return Api(server.endpoint)
 
 
 # -- objects --------------------------------------------------------------------------------------------------------

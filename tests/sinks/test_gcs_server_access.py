@@ -1,23 +1,12 @@
 """The rules of a bucket and who may do what, on the tests' own storage server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from support.gcs.client import Api, Reply
 from support.gcs_server import GcsServer, Grant, Rules
 
 EVERYTHING = ("storage.objects.create", "storage.objects.get", "storage.objects.list", "storage.objects.delete")
-
-
-@pytest.fixture
-def server() -> Iterator[GcsServer]:
-    with GcsServer() as running:
-        yield running
-
-
-@pytest.fixture
-def api(server: GcsServer) -> Api:
-    return Api(server.endpoint)
 
 
 # -- rules of a bucket ----------------------------------------------------------------------------------------------

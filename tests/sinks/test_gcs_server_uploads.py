@@ -3,7 +3,6 @@
 import base64
 import os
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -11,19 +10,7 @@ import google_crc32c
 import pytest
 from support.gcs.client import QUARTER_MIB_BYTES as QUARTER_MIB
 from support.gcs.client import Api
-from support.gcs_server import GcsServer
 from support.waiting import wait_until
-
-
-@pytest.fixture
-def server() -> Iterator[GcsServer]:
-    with GcsServer() as running:
-        yield running
-
-
-@pytest.fixture
-def api(server: GcsServer) -> Api:
-    return Api(server.endpoint)
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])

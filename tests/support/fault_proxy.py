@@ -19,18 +19,16 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from support.faults.rules import Rule
 from support.faults.wire import READ_BYTES, Message, exchange, read_body, read_head
 from support.gcs.operations import Counts, parse
-from support.loop_thread import LoopThread
+from support.loop_thread import LoopServer, LoopThread
 
 __all__ = ["FaultProxy", "Rule", "Seen", "main"]
 
-HOST = "127.0.0.1"
 CONTROL = "/_fault"
 _CRC32C = re.compile(rb'("crc32c":\s*")([^"]{8})"')
 
@@ -48,7 +46,7 @@ class Seen:
     answered: int | None = None
 
 
-class FaultProxy:
+class FaultProxy(LoopServer):
     """Stands before one server; its loop has a thread of its own.
 
         with FaultProxy(server.endpoint) as proxy:
@@ -61,49 +59,16 @@ class FaultProxy:
     """
 
     def __init__(self, upstream: str, port: int = 0) -> None:
-        self.upstream, self.port = upstream, port
+        super().__init__(port)
+        self.upstream = upstream
         self.rules: list[Rule] = []
         self.log: list[Seen] = []
         self.counts = Counts()
         self._began = time.monotonic()
-        self._thread: LoopThread | None = None
         self._server: asyncio.Server | None = None
         self._place: socket.socket | None = None
         self._callers: set[asyncio.StreamWriter] = set()
         self._background: set[asyncio.Task[None]] = set()
-
-    @property
-    def endpoint(self) -> str:
-        """For STORAGE_EMULATOR_HOST."""
-        return f"http://{HOST}:{self.port}"
-
-    def start(self) -> Self:
-        """Listen; returns when it does."""
-        self._thread = LoopThread("fault-proxy")
-        try:
-            self._thread.run(self._accept())
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def stop(self) -> None:
-        """Drop all connections and what is still to be delivered."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.run(self._refuse())
-            thread.stop()
-        place, self._place = self._place, None
-        if place is not None:
-            place.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def add(self, rule: Rule) -> Rule:
         """From the next request on; of several rules that match, the first one takes it."""
@@ -137,12 +102,21 @@ class FaultProxy:
             # Holds the port while nobody listens: else another proxy may be given it meanwhile.
             self._place = socket.socket()
             self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._place.bind((HOST, self.port))
+            self._place.bind((self.host, self.port))
             self.port = self._place.getsockname()[1]
         if self._server is None:
             self._server = await asyncio.start_server(
-                self._caller, HOST, self.port, limit=READ_BYTES, reuse_address=True
+                self._caller, self.host, self.port, limit=READ_BYTES, reuse_address=True
             )
+
+    async def _listen(self) -> None:
+        await self._accept()
+
+    async def _close(self) -> None:
+        await self._refuse()
+        place, self._place = self._place, None
+        if place is not None:
+            place.close()
 
     async def _refuse(self) -> None:
         server, self._server = self._server, None
@@ -221,7 +195,7 @@ class FaultProxy:
     async def _forward(self, seen: Seen, request: Message, body: bytes) -> Message | None:
         """Let the server do it; None where it did not answer."""
         upstream = urlsplit(self.upstream)
-        reply = await exchange(upstream.hostname or HOST, upstream.port or 80, request, body)
+        reply = await exchange(upstream.hostname or self.host, upstream.port or 80, request, body)
         seen.status = reply.status if reply else None
         self.counts.add(seen.operation, seen.status)
         return reply

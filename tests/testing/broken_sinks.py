@@ -349,28 +349,23 @@ class ReadsOffsetsWrong(BrokenSink):
 # A storage ------------------------------------------------------------------------------------------------------------
 
 
-class RacyMemory(MemoryBackend):
-    """Looks, and then writes."""
+def _looks_and_then_writes(backend: Any, put_if_absent: Any, path: str, data: bytes, stage: str) -> bool:
+    free = backend.read(path) is None
+    _NEVER.wait(A_MOMENT)
+    if free:
+        backend.delete(path)
+        put_if_absent(path, data, stage=stage)
+    return free
 
+
+class RacyMemory(MemoryBackend):
     def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:
-        free = self.read(path) is None
-        _NEVER.wait(A_MOMENT)
-        if free:
-            self.delete(path)
-            super().put_if_absent(path, data, stage=stage)
-        return free
+        return _looks_and_then_writes(self, super().put_if_absent, path, data, stage)
 
 
 class RacyDisk(LocalBackend):
-    """The same on a disk."""
-
     def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:
-        free = self.read(path) is None
-        _NEVER.wait(A_MOMENT)
-        if free:
-            self.delete(path)
-            super().put_if_absent(path, data, stage=stage)
-        return free
+        return _looks_and_then_writes(self, super().put_if_absent, path, data, stage)
 
 
 class RacesInMemory(BrokenSink):

@@ -7,8 +7,6 @@ repeated and torn chunks, rules of buckets, permissions. https://cloud.google.co
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 from support.gcs.access import Rules, check_token
@@ -18,9 +16,8 @@ from support.gcs.journal import FolderJournal, Journal, TreeJournal
 from support.gcs.objects import Bucket
 from support.gcs.operations import Counts, parse
 from support.gcs.requests import JSON_TYPE, Asked, Requests
-from support.loop_thread import LoopThread
+from support.loop_thread import LoopServer
 
-HOST = "127.0.0.1"
 READ_BYTES = 2**20
 """What a connection reads ahead: with the default of 64 KiB a client of 16 MiB chunks waits a lot."""
 
@@ -29,7 +26,7 @@ SESSION_OPERATIONS = frozenset({"objects.insert.chunk", "objects.insert.status",
 """A session's address is itself the proof that one may use it: no token is asked for."""
 
 
-class GcsServer:
+class GcsServer(LoopServer):
     """One server, its loop in a thread of its own.
 
         with GcsServer() as server:
@@ -56,20 +53,15 @@ class GcsServer:
         tokens: Collection[str] | None = None,
         buckets: Sequence[str] = ("streamlake",),
     ) -> None:
-        self.port, self.tokens = port, tokens
+        super().__init__(port)
+        self.tokens = tokens
         self.counts = Counts()
         self._folder, self._tree, self._discard = folder, tree, discard
         self._buckets: dict[str, Bucket] = {}
         self._requests = Requests(self._buckets, self.make_bucket)
         for name in buckets:
             self.make_bucket(name)
-        self._thread: LoopThread | None = None
         self._runner: web.ServerRunner | None = None
-
-    @property
-    def endpoint(self) -> str:
-        """For STORAGE_EMULATOR_HOST."""
-        return f"http://{HOST}:{self.port}"
 
     def bucket(self, name: str = "streamlake") -> Bucket:
         """A bucket that is there: to set its rules and to look into it. KeyError otherwise."""
@@ -84,39 +76,17 @@ class GcsServer:
         self._buckets[name] = Bucket(name, new_blobs(blobs, self._discard), journal)
         return self._buckets[name]
 
-    def start(self) -> Self:
-        """Listen; returns when it does. Raises OSError where the port is taken. The port stays over stop and start."""
-        self._thread = LoopThread("gcs-server")
-        try:
-            self._thread.run(self._listen())
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def stop(self) -> None:
-        """Close all connections; returns when it has. Objects stay for a `start`."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            if self._runner is not None:
-                thread.run(self._runner.cleanup())
-            thread.stop()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     async def _listen(self) -> None:
         self._runner = web.ServerRunner(
             web.Server(self._handle, access_log=None, read_bufsize=READ_BYTES), shutdown_timeout=0.0
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, self.port).start()
+        await web.TCPSite(self._runner, self.host, self.port).start()
         self.port = self._runner.addresses[0][1]
+
+    async def _close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.raw_path.startswith((CONTROL, "/_internal/")):

@@ -7,7 +7,8 @@ A new storage is a class with the calls of `Backend` and a line in `registry.py`
 - **Reads that see every finished write** of anybody, listings too.
 - **A rename, or a copy and a delete, that can be repeated**, and that never overwrites other bytes.
 - **Size and crc32c as the storage has them**, not as they were sent.
-- **Whatever returned is durable**; whatever got no answer raises OutcomeUnknownError, never a guess.
+- **Whatever returned is durable**; whatever got no answer is asked again until it is clear, or raises
+  OutcomeUnknownError: never a guess.
 
 It has to pass `tests/sinks/test_backends.py` (the calls one by one, and many writers and processes at once), and on top
 of it the public suite of sinks, `streamlake.engine.testing.check_sink`, in `tests/testing/test_sinks.py`: both take

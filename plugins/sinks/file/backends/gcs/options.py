@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -31,8 +31,8 @@ class GcsOptions:
     billing_project: str | None = None
     kms_key: str | None = None
     endpoint: str | None = None
-    request_seconds_max: float = field(default=30.0)
-    retry_seconds_max: float = field(default=300.0)
+    request_seconds_max: float = 30.0
+    retry_seconds_max: float = 300.0
 
     @classmethod
     def parse(cls, options: object, base_dir: Path) -> Self:
