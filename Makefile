@@ -88,7 +88,7 @@ and $(PYTHON3) is %d.%d. With a newer one beside it: make setup PYTHON3=python3.
 	@$(PYTHON3) -m venv $(VENV) || { echo 'setup: $(PYTHON3) can not make a virtual environment;' \
 		'on Debian and Ubuntu its part for that is the package python3-venv' >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,gcs,dev]'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,gcs,edge,dev]'
 	@touch $(INSTALLED)
 	@echo 'setup: done, try $(VENV)/bin/streamlake --help'
 

@@ -3,54 +3,38 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
+from streamlake.config.http import HttpSettings, StreamSettings
 from streamlake.config.kafka import KafkaSettings, Section, SecuritySettings, TopicSettings
+from streamlake.config.plugin import PluginSettings
 from streamlake.config.values import (
     Fraction,
     HostPort,
+    Loc,
     PathBeside,
     PipelineName,
     Seconds,
     SeveralProblemsError,
     Size,
     Whole,
-    plain_deep,
 )
 
 __all__ = [
     "BatchSettings",
     "BreakerSettings",
     "DeadLetterSettings",
+    "HttpSettings",
     "KafkaSettings",
     "MetricsSettings",
     "PipelineConfig",
     "PluginSettings",
     "PolicySettings",
     "SecuritySettings",
+    "StreamSettings",
     "TopicSettings",
     "WorkerSettings",
 ]
-
-
-class PluginSettings(BaseModel):
-    """A plugin by its `type`, and its own options, which the plugin itself checks."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: str = Field(
-        min_length=1, description="The plugin: a name that `streamlake plugins` lists, or an import path module:Class."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _plain_options(cls, section: object) -> object:
-        return plain_deep(section)
-
-    @property
-    def options(self) -> dict[str, object]:
-        """What stands in the section beside `type`."""
-        return dict(self.model_extra or {})
 
 
 class BatchSettings(Section):
@@ -171,6 +155,9 @@ class PipelineConfig(Section):
     policies: PolicySettings = Field(default=PolicySettings(), description="Decisions about what can't land as it is.")
     workers: WorkerSettings = Field(default=WorkerSettings(), description="The worker processes of one host.")
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Metrics and health.")
+    http: HttpSettings | None = Field(
+        default=None, description="The HTTP edge in front of Kafka. Default: none, and `streamlake serve` is refused."
+    )
 
     @model_validator(mode="after")
     def _dead_letters_go_elsewhere(self) -> "PipelineConfig":
@@ -182,6 +169,36 @@ class PipelineConfig(Section):
             sentence = "is also read by this pipeline: its dead letters would come back for ever; name another topic"
             raise SeveralProblemsError((("dead_letters", "topic", "name"), sentence))
         return self
+
+    @model_validator(mode="after")
+    def _streams_are_whole(self) -> "PipelineConfig":
+        problems: list[tuple[Loc, str]] = []
+        for name, stream in (self.http.streams if self.http else {}).items():
+            here: Loc = ("http", "streams", name)
+            if stream.topic is None and len(self.kafka.topics) > 1:
+                names = ", ".join(self.kafka.topic_names)
+                problems.append(((*here, "topic"), f"is missing: say which one, the pipeline reads {names}"))
+            validator, dead = self.validator_of(stream), self.dead_letter_topic_of(stream)
+            if dead is None and validator.type != "none":
+                problems.append(((*here, "dead_letters"), "is missing, and the pipeline has no dead-letter topic"))
+            elif dead is not None and dead.name in {*self.kafka.topic_names, stream.topic}:
+                sentence = f"is the topic {dead.name}, which takes accepted records; name another topic"
+                problems.append(((*here, "dead_letters"), sentence))
+        if problems:
+            raise SeveralProblemsError(*problems)
+        return self
+
+    def topic_of(self, stream: StreamSettings) -> str:
+        """The topic that a stream's accepted records go to."""
+        return stream.topic or self.kafka.topics[0].name
+
+    def validator_of(self, stream: StreamSettings) -> PluginSettings:
+        """What decides over a stream's records."""
+        return stream.validator or self.validator
+
+    def dead_letter_topic_of(self, stream: StreamSettings) -> TopicSettings | None:
+        """The topic that a stream's refused records go to."""
+        return stream.dead_letters.topic if stream.dead_letters else self.dead_letters.topic
 
     def model_post_init(self, context: Any, /) -> None:
         """Keep where the YAML lies: plugins' own relative paths start there."""
@@ -200,6 +217,12 @@ class PipelineConfig(Section):
 
     @property
     def all_topics(self) -> tuple[TopicSettings, ...]:
-        """The topics that are read, then the dead-letter topic."""
-        dead = self.dead_letters.topic
-        return self.kafka.topics if dead is None else (*self.kafka.topics, dead)
+        """The topics that are read, the dead-letter topic, and those that only the HTTP edge writes to."""
+        found = {topic.name: topic for topic in self.kafka.topics}
+        if self.dead_letters.topic is not None:
+            found[self.dead_letters.topic.name] = self.dead_letters.topic
+        for stream in (self.http.streams if self.http else {}).values():
+            found.setdefault(self.topic_of(stream), TopicSettings(name=self.topic_of(stream)))
+            if (dead := self.dead_letter_topic_of(stream)) is not None:
+                found.setdefault(dead.name, dead)
+        return tuple(found.values())

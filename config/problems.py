@@ -123,18 +123,21 @@ def _description(loc: Loc, model: type[BaseModel]) -> str:
 def model_at(loc: Loc, model: type[BaseModel]) -> type[BaseModel] | None:
     """The model that describes the mapping at `loc`, or None where anything may stand."""
     here: type[BaseModel] | None = model
+    named = False  # what comes next is a name in a mapping of models
     for step in loc:
-        if isinstance(step, int):
-            continue  # the items of a list share the model that the list's key already led to
+        if isinstance(step, int) or named:
+            named = False
+            continue  # the items of a list or mapping share the model that its key already led to
         field = here.model_fields.get(step) if here else None
         here = _model_in(field.annotation) if field else None
+        named = here is not None and get_origin(field.annotation if field else None) is dict
     return here
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) in {Union, types.UnionType, Annotated, tuple}:
+    if get_origin(annotation) in {Union, types.UnionType, Annotated, tuple, dict}:
         return next(filter(None, map(_model_in, get_args(annotation))), None)
     return None
 

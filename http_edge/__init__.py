@@ -1,1 +1,1 @@
-"""The HTTP edge in front of Kafka: a later release; nothing is here yet."""
+"""The HTTP edge: takes JSON over HTTP, and answers when Kafka has it."""

@@ -191,9 +191,54 @@ def test_a_sign_in_that_can_not_work_is_refused(yaml_file: YamlFile, security: s
         assert problem in sentence
 
 
-def test_settings_of_later_issues_are_unknown_until_then(yaml_file: YamlFile) -> None:
-    (found,) = yaml_file.problems(append="http: {listen: 127.0.0.1:8000}\n")
-    assert found.startswith("pipeline.yaml:11:1: http: unknown key; known here: pipeline, python_path, kafka,")
+STREAMS = "http: {streams: {orders: {topic: order.raw}}}\n"
+
+
+def test_a_stream_takes_what_it_leaves_out_from_the_pipeline(yaml_file: YamlFile) -> None:
+    config = yaml_file.load(append=STREAMS)
+    assert config.http is not None
+    stream = config.http.streams["orders"]
+    assert config.topic_of(stream) == config.kafka.topics[0].name
+    assert config.validator_of(stream) == config.validator
+    assert config.dead_letter_topic_of(stream) == config.dead_letters.topic
+    assert not config.http.authorized
+
+
+def test_topics_of_streams_are_topics_of_the_pipeline(yaml_file: YamlFile) -> None:
+    stream = "{topic: posted, dead_letters: {topic: {name: posted.dlq, partitions: 2}}, rate: 60/m}"
+    config = yaml_file.load(append=STREAMS.replace("{topic: order.raw}", stream))
+    assert [topic.name for topic in config.all_topics][-2:] == ["posted", "posted.dlq"]
+    assert config.all_topics[-1].partitions == 2
+    assert config.http is not None
+    assert config.http.streams["orders"].rate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("http", "problem"),
+    [
+        ("{streams: {orders: {ky_field: /a}}}", "http.streams.orders.ky_field: unknown key; did you mean key_field?"),
+        ("{streams: {}}", "http.streams:"),
+        (
+            "{streams: {orders: {}}}",
+            "http.streams.orders.topic: is missing: say which one, the pipeline reads order.raw",
+        ),
+        ("{streams: {a b: {}}}", "must be 1 to 100 of the characters"),
+        ("{streams: {orders: {rate: 100/d}}}", "http.streams.orders.rate: '100/d' must be a rate"),
+        ("{streams: {orders: {key_field: a}}}", "must be a JSON pointer, as in /customer_id"),
+        (
+            "{listen: '0.0.0.0:80', streams: {orders: {}}}",
+            "http.auth: is missing: 0.0.0.0:80 is reached from elsewhere",
+        ),
+        ("{auth: keys, streams: {orders: {}}}", "http.keys_file: is missing: `auth: keys` needs it"),
+        ("{auth: none, keys_file: k, streams: {orders: {}}}", "http.keys_file: is not used: auth is none"),
+        ("{delivery_seconds: 20, streams: {orders: {}}}", "http.request_seconds: 30 must be at least 36"),
+        ("{drain_seconds: 6, streams: {orders: {}}}", "http.drain_seconds: 6 must be at least 7"),
+        ("{streams: {orders: {topic: x, dead_letters: {topic: {name: x}}}}}", "which takes accepted records"),
+    ],
+)
+def test_an_edge_that_can_not_work_is_refused(yaml_file: YamlFile, http: str, problem: str) -> None:
+    (found,) = yaml_file.problems(append=f"http: {http}\n")
+    assert problem in found
 
 
 def test_a_plugin_s_options_are_its_own(yaml_file: YamlFile) -> None:
