@@ -127,8 +127,8 @@ def _batches(wanted: Wanted, config: "PipelineConfig") -> Iterable[Sequence[KeyV
 
 def _generated(wanted: Wanted, config: "PipelineConfig") -> Iterator[Sequence[KeyValue]]:
     """Orders with the customer as key, or with the key that `--key-field` names."""
+    from streamlake.engine.kafka.key_field import KeyField  # noqa: PLC0415  # heavy
     from streamlake.engine.local.orders import orders  # noqa: PLC0415  # needs the extra `local`
-    from streamlake.engine.operations.produce import KeyField  # noqa: PLC0415  # heavy
 
     key_of = KeyField(wanted.key_field) if wanted.key_field else None
     too_large = config.policies.record_bytes_max

@@ -1,6 +1,5 @@
-"""Copies dead letters to their topic: key, value and headers as they were, and why the record was refused."""
+"""Copies dead letters to their topic, and knows of each that it is acknowledged."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -9,34 +8,16 @@ from confluent_kafka import KafkaError
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import ConfigError, DeadLetterError, SourceError
+from streamlake.engine.kafka.letter_records import LESS, MESSAGE_BYTES_DEFAULT, LetterRecords
 from streamlake.engine.kafka.producer import RecordProducer
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
-from streamlake.engine.records import DeadLetter, Header, Reason, TopicPartition
+from streamlake.engine.records import DeadLetter
 
 log = structlog.get_logger("streamlake.dead_letters")
 
-MESSAGE_CHARS_MAX = 1000
-"""A reason is for a reader; some libraries print the whole value into theirs."""
-MESSAGE_BYTES_DEFAULT = 1_048_588
-"""Kafka's own default of `max.message.bytes`, where we may not ask for the topic's."""
 BATCH_BYTES_MAX = 1_000_000
 """librdkafka's default of `batch.size`; less where the topic takes less, else a letter's neighbours fail with it."""
-RECORD_OVERHEAD_BYTES = 128
-"""A batch with one record: 61 bytes of batch header, and lengths and deltas of the record, rounded up."""
-HEADER_OVERHEAD_BYTES = 8
-UTF8_BYTES_MAX = 4
-OUR_HEADERS_BYTES_MAX = 16_384
-"""What our headers take without the field: a message of 4,000 bytes, names that Kafka and we limit to some hundred."""
-
-CONNECT_PREFIX = "__connect.errors."
-"""Names of Kafka Connect, which tools know: org.apache.kafka.connect.runtime.errors.DeadLetterQueueReporter."""
-OURS = frozenset(
-    f"streamlake.{name}"
-    for name in ("pipeline", "run", "reason", "field", "attempt", "first_failed_at", "validator", "truncated")
-)
-_LESS = ((), ("value",), ("value", "headers"), ("value", "headers", "key"))
-"""What is left out, step by step, until a letter fits."""
 
 
 class KafkaDeadLetters:
@@ -53,18 +34,9 @@ class KafkaDeadLetters:
         topic = config.dead_letters.topic
         assert topic is not None, "a pipeline without a dead-letter topic has no sender"
         self.topic = topic.name
-        self._config, self._run, self._beat, self._timeout = config, run, beat, timeout_seconds
+        self._config, self._beat, self._timeout = config, beat, timeout_seconds
         self._producer: RecordProducer | None = None
-        self._limit = MESSAGE_BYTES_DEFAULT
-        validator = _bytes(config.validator.type)
-        self._stage: list[Header] = [
-            ("__connect.errors.stage", b"VALIDATE"),
-            ("__connect.errors.class.name", b"streamlake.validators.%b" % validator),
-        ]
-        self._whose: list[Header] = [("streamlake.pipeline", _bytes(config.pipeline)), ("streamlake.run", _bytes(run))]
-        self._validator: list[Header] = [("streamlake.validator", validator)]
-        self._places: dict[TopicPartition, list[Header]] = {}
-        self._reasons: dict[Reason, tuple[Header, Header]] = {}
+        self._records = LetterRecords(config.pipeline, run, config.validator.type)
 
     def send(self, letters: Sequence[DeadLetter]) -> None:
         """Return when every letter is acknowledged by all replicas in sync.
@@ -91,12 +63,12 @@ class KafkaDeadLetters:
 
     def _connected(self) -> RecordProducer:
         if self._producer is None:
-            self._limit = self._topic_limit(self._check_topic())
+            self._records.limit = limit = self._topic_limit(self._check_topic())
             client_id = f"streamlake-{self._config.pipeline}-dead-letters"
             properties = producer_properties(self._config.kafka, client_id)
-            properties["batch.size"] = min(BATCH_BYTES_MAX, self._limit)
+            properties["batch.size"] = min(BATCH_BYTES_MAX, limit)
             kbytes = int(str(properties["queue.buffering.max.kbytes"]))
-            properties["queue.buffering.max.kbytes"] = max(kbytes, 2 * self._limit // 1024)
+            properties["queue.buffering.max.kbytes"] = max(kbytes, 2 * limit // 1024)
             self._producer = RecordProducer(properties, beat=self._beat)
         return self._producer
 
@@ -127,7 +99,7 @@ class KafkaDeadLetters:
     def _try(self, producer: RecordProducer, letters: Mapping[int, tuple[DeadLetter, int]]) -> dict[int, KafkaError]:
         """Send letters, each with so much left out at least, and wait. The errors of those that failed."""
         for index, (letter, less) in letters.items():
-            key, value, headers = self._fitting(letter, less)
+            key, value, headers = self._records.fitting(letter, less)
             producer.send_one(self.topic, key, value, headers, index)
         found = producer.flush()
         errors = dict(found.tagged)
@@ -143,92 +115,15 @@ class KafkaDeadLetters:
     def _send_alone(self, producer: RecordProducer, index: int, letter: DeadLetter) -> dict[int, KafkaError]:
         """The broker finds it too large: alone (a neighbour may have been the large one), then less and less of it."""
         errors: dict[int, KafkaError] = {}
-        for less in range(len(_LESS)):
+        for less in range(len(LESS)):
             errors = self._try(producer, {index: (letter, less)})
             if not errors or errors[index].code() not in _TOO_LARGE:
                 break
         return errors
 
-    def _fitting(self, letter: DeadLetter, less: int) -> tuple[bytes | None, bytes | None, list[Header]]:
-        """Key, value and headers, with `_LESS[less]` left out, or more where that is known not to fit."""
-        while True:
-            out = _LESS[less]
-            kept = [] if "headers" in out else without_error_headers(letter.headers)
-            headers = [*kept, *self._error_headers(letter)]
-            if out:
-                headers.append(("streamlake.truncated", _truncated(letter, out)))
-            key = None if "key" in out else letter.key
-            value = None if "value" in out else letter.value
-            if less == len(_LESS) - 1 or self._fits(letter) or _size(key, value, headers) <= self._limit:
-                return key, value, headers
-            less += 1
-
-    def _fits(self, letter: DeadLetter) -> bool:
-        """Whether the whole letter surely fits; no means little. To add up its headers costs as much as to send it."""
-        if letter.headers:
-            return False
-        size = len(letter.value or b"") + len(letter.key or b"") + UTF8_BYTES_MAX * len(letter.field or "")
-        return size + OUR_HEADERS_BYTES_MAX <= self._limit
-
-    def _error_headers(self, letter: DeadLetter) -> list[Header]:
-        field, (kind, reason) = letter.field, self._reason(letter.reason)
-        return [
-            *self._place(letter.source),
-            ("__connect.errors.offset", b"%d" % letter.offset),
-            *self._stage,
-            kind,
-            ("__connect.errors.exception.message", _bytes(letter.message[:MESSAGE_CHARS_MAX])),
-            *self._whose,
-            reason,
-            *([] if field is None else [("streamlake.field", _bytes(field))]),
-            ("streamlake.attempt", b"%d" % letter.attempt),
-            ("streamlake.first_failed_at", b"%d" % letter.first_failed_at_ms),
-            *self._validator,
-        ]
-
-    def _reason(self, reason: Reason) -> tuple[Header, Header]:
-        """The two headers that say it, made once."""
-        if reason not in self._reasons:
-            text = reason.encode()
-            kind = ("__connect.errors.exception.class.name", b"streamlake.%b" % text)
-            self._reasons[reason] = (kind, ("streamlake.reason", text))
-        return self._reasons[reason]
-
-    def _place(self, source: TopicPartition) -> list[Header]:
-        """Topic and partition, made once: all letters of a worker come from one."""
-        if source not in self._places:
-            self._places[source] = [
-                ("__connect.errors.topic", _bytes(source.topic)),
-                ("__connect.errors.partition", b"%d" % source.partition),
-            ]
-        return self._places[source]
-
     def _error(self, producer: RecordProducer, errors: Mapping[int, KafkaError], letters: int) -> DeadLetterError:
         what = f"dead-letter topic {self.topic}: {len(errors)} of {letters} letters not acknowledged"
         return DeadLetterError(producer.sentence(next(iter(errors.values())), what))
-
-
-def without_error_headers(headers: Sequence[Header]) -> list[Header]:
-    """A record's own headers in their order; what an earlier refusal wrote is taken out, so that it never piles up."""
-    return [header for header in headers if not header[0].startswith(CONNECT_PREFIX) and header[0] not in OURS]
-
-
-def _truncated(letter: DeadLetter, left_out: Sequence[str]) -> bytes:
-    """Where the rest is: the dead-letter file has the whole record under these coordinates."""
-    place = {"topic": letter.source.topic, "partition": letter.source.partition, "offset": letter.offset}
-    found = {"left_out": list(left_out), "value_bytes": len(letter.value or b""), "dead_letter_file": place}
-    return json.dumps(found, separators=(",", ":")).encode()
-
-
-def _size(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
-    """At most so many bytes does the record take in a batch of its own, not compressed."""
-    names, values = "".join([name for name, _ in headers]), [data for _, data in headers if data]
-    fixed = RECORD_OVERHEAD_BYTES + len(key or b"") + len(value or b"") + HEADER_OVERHEAD_BYTES * len(headers)
-    return fixed + len(_bytes(names)) + sum(map(len, values))
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
 
 
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import cast, get_args
 
-from streamlake.engine.kafka.dead_letters import without_error_headers
+from streamlake.engine.kafka.letter_records import without_error_headers
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 from streamlake.engine.operations.topic_reader import TopicReader
 from streamlake.engine.records import Batch, DeadLetter, Reason, TopicPartition

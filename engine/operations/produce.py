@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import orjson
-
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import ConfigError, SourceError, UsageError
+from streamlake.engine.kafka.key_field import KeyField
 from streamlake.engine.kafka.producer import KeyValue, RecordProducer
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
@@ -91,36 +90,6 @@ def json_lines(stream: BinaryIO, key_field: str | None = None) -> Iterator[list[
     key_of = (lambda _: None) if key_field is None else KeyField(key_field)
     for lines in _lines(stream):
         yield [(key_of(line), line) for line in lines if line]
-
-
-class KeyField:
-    """Takes a record's key out of its JSON value, by JSON pointer (RFC 6901)."""
-
-    def __init__(self, pointer: str) -> None:
-        """Raises UsageError where `pointer` is none."""
-        if not pointer.startswith("/"):
-            raise UsageError(f"--key-field {pointer}: must be a JSON pointer, as in /customer_id")
-        self._steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer[1:].split("/")]
-
-    def __call__(self, value: bytes) -> bytes | None:
-        """Text as UTF-8, a number as written in JSON; None for anything else, and for a value that is not JSON."""
-        try:
-            found = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            return None
-        for step in self._steps:
-            found = _below(found, step)
-        if isinstance(found, str):
-            return found.encode()
-        return orjson.dumps(found) if isinstance(found, int | float) else None
-
-
-def _below(value: object, step: str) -> object:
-    if isinstance(value, dict):
-        return value.get(step)
-    if isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-        return value[int(step)]
-    return None
 
 
 def _lines(stream: BinaryIO) -> Iterator[list[bytes]]:

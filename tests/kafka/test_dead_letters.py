@@ -11,8 +11,8 @@ from support.shared import SharedKafka
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import DeadLetterError
-from streamlake.engine.kafka import dead_letters
-from streamlake.engine.kafka.dead_letters import KafkaDeadLetters, without_error_headers
+from streamlake.engine.kafka.dead_letters import KafkaDeadLetters
+from streamlake.engine.kafka.letter_records import MESSAGE_BYTES_DEFAULT, without_error_headers
 from streamlake.engine.kafka.producer import Deliveries, RecordProducer
 from streamlake.engine.records import DeadLetter, Header, TopicPartition
 
@@ -147,7 +147,7 @@ def test_a_letter_that_only_the_broker_finds_too_large_is_sent_again_without_its
     kafka: SharedKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, topic = pipeline_with_dlq(kafka, **{"max.message.bytes": "50000"})
-    monkeypatch.setattr(KafkaDeadLetters, "_topic_limit", lambda *_: dead_letters.MESSAGE_BYTES_DEFAULT)
+    monkeypatch.setattr(KafkaDeadLetters, "_topic_limit", lambda *_: MESSAGE_BYTES_DEFAULT)
     found = sent(
         config,
         topic,

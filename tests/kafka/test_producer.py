@@ -9,9 +9,10 @@ from support.shared import SharedKafka
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import SourceError, UsageError
+from streamlake.engine.kafka.key_field import KeyField
 from streamlake.engine.kafka.producer import KeyValue, RecordProducer
 from streamlake.engine.kafka.settings import producer_properties
-from streamlake.engine.operations.produce import KeyField, Origin, json_lines, produce
+from streamlake.engine.operations.produce import Origin, json_lines, produce
 from streamlake.engine.operations.topics import apply_topics
 
 

@@ -1,0 +1,227 @@
+"""A producer on an event loop: records go out as shipments, each done when Kafka has said what became of all.
+
+One thread and no locks. librdkafka's reports are fetched by `poll(0)` on the loop: every millisecond while something
+is in flight, else now and then for its errors. A thread that polls would fight for the interpreter at each report.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streamlake.engine.kafka.explain import Properties, explain, make_client
+from streamlake.engine.records import Header
+
+FAST_SECONDS = 0.001
+SLOW_SECONDS = 0.1
+"""Between two looks for reports: while something is in flight, and while nothing is."""
+
+
+class Place(NamedTuple):
+    """Where a record is: acknowledged by all replicas in sync."""
+
+    partition: int
+    offset: int
+
+
+FailureKind = Literal["unknown", "too_large", "invalid", "not_stored"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why there is no place. Only `unknown` may be stored all the same; `too_large` and `invalid` are the record's."""
+
+    kind: FailureKind
+    message: str
+
+
+Outcome = Place | Failure
+
+_KINDS: dict[int, FailureKind] = {
+    KafkaError.MSG_SIZE_TOO_LARGE: "too_large",
+    KafkaError.RECORD_LIST_TOO_LARGE: "too_large",
+    KafkaError.INVALID_RECORD: "invalid",
+    KafkaError._PURGE_QUEUE: "not_stored",  # noqa: SLF001  # librdkafka's own
+    KafkaError._QUEUE_FULL: "not_stored",  # noqa: SLF001  # librdkafka's own
+    KafkaError._UNKNOWN_TOPIC: "not_stored",  # noqa: SLF001  # librdkafka's own
+    KafkaError._UNKNOWN_PARTITION: "not_stored",  # noqa: SLF001  # librdkafka's own
+    KafkaError._INVALID_DIFFERENT_RECORD: "not_stored",  # noqa: SLF001  # librdkafka's own
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "not_stored",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "not_stored",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "not_stored",
+    KafkaError.TOPIC_EXCEPTION: "not_stored",
+    KafkaError.POLICY_VIOLATION: "not_stored",
+}
+"""What an error says of the record; any other one says nothing: it may be stored."""
+
+
+class Shipment:
+    """Records that are answered together. `done` is set when each has an outcome; `outcomes` has them by index."""
+
+    __slots__ = ("_producer", "began", "done", "left", "outcomes", "size")
+
+    def __init__(self, producer: "LoopProducer", count: int, size: int, done: "asyncio.Future[None]") -> None:
+        self._producer = producer
+        self.outcomes: list[Outcome | None] = [None] * count
+        self.left = count
+        self.size = size
+        self.done = done
+        self.began = time.perf_counter()
+
+    def settle(self, index: int, outcome: Outcome) -> None:
+        """Note what became of one record."""
+        self.outcomes[index] = outcome
+        self.left -= 1
+        if not self.left:
+            self._producer.arrived(self)
+
+    def report(self, index: int, error: KafkaError | None, message: Message) -> None:
+        """Librdkafka's report of one record."""
+        if error is None:
+            # As in `settle`, without the call: this runs for each record.
+            self.outcomes[index] = Place(message.partition(), message.offset())  # type: ignore[arg-type]  # has both
+            self.left -= 1
+            if not self.left:
+                self._producer.arrived(self)
+        else:
+            self.settle(index, self._producer.failure(error))
+
+
+class LoopProducer:
+    """Idempotent, `acks=all`; to be made on the loop that it is used on, after a fork."""
+
+    def __init__(
+        self,
+        properties: Properties,
+        *,
+        trouble: Callable[[str], None] = lambda _why: None,
+        arrived: Callable[[Shipment], None] = lambda _shipment: None,
+    ) -> None:
+        """`trouble` is told, in a sentence, of whatever may mean that the brokers are away; `arrived` of each shipment.
+
+        Raises ConfigError on a property that librdkafka refuses; asks no broker yet.
+        """
+        self.records = self.bytes = 0
+        """What is in flight."""
+        self._properties = properties
+        self._servers = str(properties.get("bootstrap.servers", ""))
+        self._trouble, self._told = trouble, arrived
+        self._former: list[Producer] = []
+        self._fatal = False
+        self._loop = asyncio.get_running_loop()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._producer = self._made()
+        self._fast = False
+        self._timer = self._loop.call_later(SLOW_SECONDS, self._tick)
+
+    def change(self, properties: Properties) -> None:
+        """Go on with other properties; what is in flight arrives all the same."""
+        self._properties = {**self._properties, **properties}
+        self._former.append(self._producer)
+        self._producer = self._made()
+
+    def shipment(self, count: int, size: int) -> Shipment:
+        """Begin a shipment of `count` (1 or more) records with `size` bytes in all; then `send` each of them."""
+        self.records += count
+        self.bytes += size
+        self._empty.clear()
+        return Shipment(self, count, size, self._loop.create_future())
+
+    def send(
+        self,
+        shipment: Shipment,
+        index: int,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[Header],
+    ) -> None:
+        """Hand over one record; what became of it is found in the shipment, also when it could not be handed over."""
+        try:
+            self._producer.produce(
+                topic,
+                value,
+                key,
+                on_delivery=partial(shipment.report, index),
+                headers=headers or None,  # type: ignore[arg-type]  # a list of pairs is taken
+            )
+        except BufferError:
+            shipment.settle(index, Failure("not_stored", "librdkafka's queue is full"))
+        except KafkaException as error:
+            shipment.settle(index, self.failure(error.args[0]))
+
+    def sent(self) -> None:
+        """After the last `send` of a shipment: look for reports often from now on."""
+        if not self._fast:
+            self._fast = True
+            self._timer.cancel()
+            self._timer = self._loop.call_later(FAST_SECONDS, self._tick)
+
+    def arrived(self, shipment: Shipment) -> None:
+        """All of a shipment's outcomes are known."""
+        self.records -= len(shipment.outcomes)
+        self.bytes -= shipment.size
+        if not self.records:
+            self._empty.set()
+        if not shipment.done.done():  # whoever waited may have given up
+            shipment.done.set_result(None)
+        self._told(shipment)
+
+    def failure(self, error: KafkaError) -> Failure:
+        """What an error says of its record."""
+        self._fatal = self._fatal or error.fatal()
+        kind = _KINDS.get(error.code(), "unknown")
+        said = str(explain(error, "sending", self._servers))
+        if kind in ("unknown", "not_stored"):
+            self._trouble(said)
+        return Failure(kind, said)
+
+    def look_for(self, topic: str, seconds: float) -> str | None:
+        """Ask the brokers for a topic, which may take `seconds`: what is wrong, in a sentence. For another thread."""
+        try:
+            found = self._producer.list_topics(topic, timeout=seconds).topics[topic]
+        except KafkaException as error:
+            return str(explain(error.args[0], f"asking for {topic}", self._servers))
+        if found.error is not None:
+            return str(explain(found.error, f"asking for {topic}", self._servers))
+        leaderless = sum(partition.leader < 0 for partition in found.partitions.values())
+        return f"{leaderless} partitions of {topic} have no leader" if leaderless == len(found.partitions) else None
+
+    async def drain(self, seconds: float) -> None:
+        """Return when nothing is in flight; after `seconds` what is left is given up: its outcome is unknown."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), seconds)
+        for producer in (self._producer, *self._former):
+            producer.purge()
+            producer.poll(0)
+
+    def close(self) -> None:
+        """Let go of the connections. `drain` first."""
+        self._timer.cancel()
+        for producer in (self._producer, *self._former):
+            producer.flush(0.1)
+
+    def _made(self) -> Producer:
+        return make_client(Producer, {**self._properties, "error_cb": self._error})
+
+    def _error(self, error: KafkaError) -> None:
+        """An error of the client itself, told by `poll`."""
+        self._fatal = self._fatal or error.fatal()
+        self._trouble(str(explain(error, "writing", self._servers)))
+
+    def _tick(self) -> None:
+        self._producer.poll(0)
+        if self._former:
+            self._former = [producer for producer in self._former if producer.poll(0) or len(producer)]
+        if self._fatal:
+            # A fatal error is one that an idempotent producer can't go on after; what it held is reported as failed.
+            self._fatal = False
+            self.change({})
+        self._fast = self.records > 0
+        self._timer = self._loop.call_later(FAST_SECONDS if self._fast else SLOW_SECONDS, self._tick)
