@@ -24,6 +24,7 @@ COMMANDS = {
     "status": ("streamlake.engine.cli.status:command", "Show how far each partition is."),
     "prove": ("streamlake.engine.cli.prove:command", "Check that nothing is missing and nothing is twice."),
     "dead": ("streamlake.engine.cli.dead:command", "List and show dead letters."),
+    "keys": ("streamlake.engine.cli.keys:command", "Make, list and revoke the HTTP edge's API keys."),
     "plugins": ("streamlake.engine.cli.plugins:command", "List the installed validators and sinks."),
     "local": ("streamlake.engine.cli.local:command", "Start real servers on this machine for trying out."),
 }
