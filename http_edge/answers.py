@@ -46,7 +46,7 @@ def stored(index: int, topic: bytes, partition: int, offset: int) -> Result:
 
 
 def refused(refusal: Refusal, dead_letter: tuple[str, int, int] | None) -> Result:
-    """The result of a record that was refused; `dead_letter` is topic, partition, offset of the copy, if there is one."""
+    """The result of a refused record; `dead_letter` is topic, partition and offset of its copy, where there is one."""
     place = None
     if dead_letter is not None:
         place = dict(zip(("topic", "partition", "offset"), dead_letter, strict=True))

@@ -1,6 +1,7 @@
 """One worker's edge: its streams, its producer, and what is known of Kafka; begins and ends with the worker."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -98,8 +99,9 @@ class Edge:
 
     async def _watch(self) -> None:
         """Learn how large records may be, then watch over Kafka: before both nothing is let in."""
-        while (limits := await asyncio.to_thread(self._limits)) is None:
-            await asyncio.sleep(AGAIN_SECONDS)
+        limits = None
+        while limits is None:
+            limits = await asyncio.to_thread(self._limits)
         for stream in self.streams.values():
             if stream.letters is not None and stream.dead_letter_topic is not None:
                 stream.letters.limit = limits.get(stream.dead_letter_topic, MESSAGE_BYTES_DEFAULT)
@@ -117,6 +119,7 @@ class Edge:
             there = admin.shapes(self._topics)
         except (SourceError, ConfigError) as error:
             log.warning("kafka can't be asked", why=str(error))
+            time.sleep(AGAIN_SECONDS)  # in a thread of its own
             return None
         for topic in there:
             try:

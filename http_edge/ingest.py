@@ -119,6 +119,8 @@ class _Sending:
                 send(shipment, position, stream.dead_letter_topic or "", key, value, headers)
         producer.sent()
         await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())
+        if shipment.done.done():
+            self._edge.of_stream[stream.name].delivery.observe(shipment.seconds)
         for position, index in enumerate(indices):
             self._outcomes[index] = shipment.outcomes[position]
 
@@ -128,7 +130,7 @@ class _Sending:
         return replace(letter, offset=NOWHERE, headers=self._marked[index])
 
     def _goes_again(self, index: int) -> bool:
-        """Whether the brokers refused the record itself, and it goes as a dead letter, or its letter as a smaller one."""
+        """Whether the brokers refused the record itself: it goes as a dead letter, or its letter as a smaller one."""
         outcome = self._outcomes[index]
         if not isinstance(outcome, Failure) or outcome.kind not in ("too_large", "invalid"):
             return False

@@ -60,7 +60,7 @@ class EdgeMetrics:
         )
         if shared:
             self._registry = CollectorRegistry()
-            MultiProcessCollector(self._registry)
+            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]  # its stubs are not whole
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it."""

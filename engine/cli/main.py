@@ -18,6 +18,7 @@ starting."""
 
 COMMANDS = {
     "run": ("streamlake.engine.cli.run:command", "Land the pipeline's topics."),
+    "serve": ("streamlake.engine.cli.serve:command", "Take records over HTTP, in front of Kafka."),
     "validate": ("streamlake.engine.cli.validate:command", "Check a pipeline's YAML and its plugins."),
     "topics": ("streamlake.engine.cli.topics:command", "Make, show and compare the pipeline's topics."),
     "produce": ("streamlake.engine.cli.produce:command", "Send records from a file, a pipe or a generator."),

@@ -63,7 +63,7 @@ _KINDS: dict[int, FailureKind] = {
 class Shipment:
     """Records that are answered together. `done` is set when each has an outcome; `outcomes` has them by index."""
 
-    __slots__ = ("_producer", "began", "done", "left", "outcomes", "size")
+    __slots__ = ("_producer", "began", "done", "left", "outcomes", "seconds", "size")
 
     def __init__(self, producer: "LoopProducer", count: int, size: int, done: "asyncio.Future[None]") -> None:
         self._producer = producer
@@ -72,6 +72,8 @@ class Shipment:
         self.size = size
         self.done = done
         self.began = time.perf_counter()
+        self.seconds = 0.0
+        """From its beginning to the last report."""
 
     def settle(self, index: int, outcome: Outcome) -> None:
         """Note what became of one record."""
@@ -165,6 +167,7 @@ class LoopProducer:
 
     def arrived(self, shipment: Shipment) -> None:
         """All of a shipment's outcomes are known."""
+        shipment.seconds = time.perf_counter() - shipment.began
         self.records -= len(shipment.outcomes)
         self.bytes -= shipment.size
         if not self.records:

@@ -1,0 +1,128 @@
+"""The edge as an ASGI application: lets in who may post, reads their bodies, and leaves the rest to Falcon.
+
+It stands before Falcon, which reads from a request before it looks where that goes: a client that asks first
+(`Expect: 100-continue`) would be told to go on before anybody has looked at its key or at the length of its body.
+"""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+import structlog
+
+from streamlake.http_edge.admission import Admitted, Head, admit
+from streamlake.http_edge.bodies import read_body
+from streamlake.http_edge.edge import Edge
+from streamlake.http_edge.metrics import StreamMetrics
+from streamlake.http_edge.problems import PROBLEM_TYPE, ProblemError
+
+log = structlog.get_logger("streamlake.http")
+
+Event = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+INGEST = "/ingest/"
+REQUEST_ID = "streamlake.request_id"
+TAKEN = "streamlake.taken"
+"""What the gate leaves in a scope for the resource behind it: (admitted, head, body)."""
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+class App(Protocol):
+    """An ASGI application."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request, or the application's beginning and end."""
+
+
+class GoneError(Exception):
+    """The client went away before its body was there."""
+
+
+class Gate:
+    """`POST /ingest/…` passes only admitted, with its body; everything else goes to `behind` as it is."""
+
+    def __init__(self, edge: Edge, behind: App) -> None:
+        self.edge, self._behind = edge, behind
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._behind(scope, receive, send)
+            return
+        head: dict[bytes, bytes] = dict(scope["headers"])
+        given = head.get(b"x-request-id")
+        scope[REQUEST_ID] = (
+            secrets.token_hex(8) if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()
+        )
+        path = scope["path"]
+        if scope["method"] == "POST" and path.startswith(INGEST) and "/" not in path[len(INGEST) :]:
+            if not _TRACEPARENT.fullmatch(head.get(b"traceparent", b"")):
+                head.pop(b"traceparent", None)
+                head.pop(b"tracestate", None)
+            await self._ingest(scope, head, receive, send)
+        else:
+            await self._behind(scope, receive, send)
+
+    async def _ingest(self, scope: Scope, head: Head, receive: Receive, send: Send) -> None:
+        stream = scope["path"][len(INGEST) :]
+        metrics = self.edge.of_stream.get(stream, self.edge.of_no_stream)
+        try:
+            admitted = admit(self.edge, stream, head, scope["query_string"])
+            body = await _body(admitted, receive)
+        except ProblemError as problem:
+            tell(scope, head, problem, metrics)
+            await answer(scope, problem, send)
+            return
+        except GoneError:
+            metrics.answered("gone")
+            return
+        metrics.bytes.inc(len(body))
+        scope[TAKEN] = (admitted, head, body)
+
+        async def nothing_more() -> Event:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await self._behind(scope, nothing_more, send)
+
+
+async def _body(admitted: Admitted, receive: Receive) -> bytes:
+    """The whole body. Raises ProblemError, and GoneError: half a body of lines would look like a whole one."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        while True:
+            event = await receive()
+            if event["type"] == "http.disconnect":
+                raise GoneError
+            yield event["body"]
+            if not event["more_body"]:
+                return
+
+    return await read_body(chunks(), admitted.stream.settings.body_max)
+
+
+def tell(scope: Scope, head: Head, problem: ProblemError, metrics: StreamMetrics) -> None:
+    """Count and log a request that was not taken; nothing of its body or key."""
+    metrics.answered(problem.kind)
+    said = {"request_id": scope[REQUEST_ID], "path": scope["path"][:200], "status": problem.status}
+    if b"traceparent" in head:
+        said["traceparent"] = head[b"traceparent"].decode("latin-1")
+    log.log(30 if problem.status >= 500 else 20, "request not taken", kind=problem.kind, **said)
+
+
+async def answer(scope: Scope, problem: ProblemError, send: Send) -> None:
+    """Send a problem as the answer."""
+    body = problem.body(scope[REQUEST_ID])
+    headers = {
+        "content-type": PROBLEM_TYPE,
+        "content-length": str(len(body)),
+        "x-request-id": scope[REQUEST_ID],
+        **{name.lower(): value for name, value in problem.headers.items()},
+    }
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": pairs})
+    await send({"type": "http.response.body", "body": body})

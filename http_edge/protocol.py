@@ -1,0 +1,180 @@
+"""The wire: uvicorn's HTTP/1.1 with the limits that it has not: on heads, on slow or silent clients, on connections."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from streamlake.http_edge.problems import PROBLEM_TYPE, TITLES, ProblemError
+
+HEAD_BYTES_MAX = 32 * 1024
+HEADERS_MAX = 100
+SURPLUS_BYTES_MAX = 16 * 1024**2
+"""So much is read and dropped of a body whose request is answered already: a client that is cut off while it sends
+never sees the answer."""
+
+Phase = Literal["opened", "idle", "head", "body", "answer"]
+
+
+@dataclass(frozen=True, slots=True)
+class WireLimits:
+    """How long each phase of a connection may take, in seconds, and how many connections there may be."""
+
+    header_seconds: float
+    body_seconds: float
+    idle_seconds: float
+    request_seconds: float
+    connections_max: int
+    body_max: int
+    """The largest that any stream takes."""
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """One connection. `EdgeServer` asks each now and then whether it is overdue: so there are no timers to set."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        limits: WireLimits,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._limits = limits
+        self._phase: Phase = "opened"
+        self._since = self._began = self.loop.time()
+        self._read_bytes = 0
+        self._leaving = False
+        self._refused = False
+
+    # What asyncio calls ---------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """A client has connected; one too many is told so."""
+        if len(self.connections) >= self._limits.connections_max:
+            self._refused = True
+            self.transport = transport
+            said = f"there are {self._limits.connections_max} connections already"
+            self._end_with(ProblemError("too-many-connections", said, {"Retry-After": "1"}))
+            return
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended, whoever ended it."""
+        if not self._refused:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come."""
+        if self._refused or self.transport.is_closing():
+            return
+        if self._phase in ("opened", "idle"):
+            self._enter("head")
+            self._began = self._since
+        self._read_bytes += len(data)
+        super().data_received(data)
+        if self._phase == "head" and self._read_bytes > HEAD_BYTES_MAX:
+            self._end_with(ProblemError("headers-too-large", f"its head has more than {HEAD_BYTES_MAX} bytes"))
+        elif self._phase == "body" and self._read_bytes > self._limits.body_max + SURPLUS_BYTES_MAX:
+            self.transport.abort()
+
+    # What the parser calls ------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request: perhaps of one that came in the same piece as the one before."""
+        super().on_message_begin()
+        self._enter("head")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header. Raises what ends the connection with 400, or 431 where there are too many."""
+        if len(self.headers) >= HEADERS_MAX:
+            self._end_with(ProblemError("headers-too-large", f"it has more than {HEADERS_MAX} headers"))
+            raise httptools.HttpParserError("too many headers")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is there. Raises what ends the connection with 400."""
+        if self.parser.should_upgrade():
+            # After such a head the parser takes the body for another protocol's bytes.
+            raise httptools.HttpParserError("upgrades are not taken")
+        super().on_headers_complete()
+        if self._leaving:
+            self.cycle.keep_alive = False
+        self._enter("body")
+
+    def on_message_complete(self) -> None:
+        """The body is there."""
+        super().on_message_complete()
+        self._enter("idle" if self.cycle.response_complete else "answer")
+
+    def on_response_complete(self) -> None:
+        """The answer is written, as far as we are concerned: the kernel or our buffer may still have it."""
+        super().on_response_complete()
+        if self._phase == "answer":
+            self._enter("answer" if self._in_flight else "idle")
+
+    # What the server calls ------------------------------------------------------------------------------------------
+
+    def shutdown(self) -> None:
+        """The server is about to end: what is in flight is answered, and what comes in the time left to it, too."""
+        self._leaving = True
+        if self._in_flight:
+            self.cycle.keep_alive = False
+
+    def close_if_idle(self) -> None:
+        """End the connection unless there is a request on it."""
+        if not self._in_flight and self._phase in ("opened", "idle"):
+            self.transport.close()
+
+    def check(self, now: float) -> None:
+        """End the connection where a phase takes longer than it may."""
+        limits = self._limits
+        waited = now - self._since
+        if self._phase != "opened" and self.transport.get_write_buffer_size() and waited > limits.request_seconds:
+            self.transport.abort()  # it does not read
+        elif self._phase == "opened" and waited > limits.header_seconds:
+            self.transport.close()  # it has never said a word
+        elif self._phase == "idle" and waited > limits.idle_seconds:
+            self.transport.close()
+        elif self._phase == "answer" or (self._phase == "head" and self._in_flight) or self.pipeline:
+            if now - self._began > limits.request_seconds:
+                self.transport.abort()
+        elif self._phase == "head" and waited > limits.header_seconds:
+            self._too_slow(f"its head took more than {limits.header_seconds:g} s")
+        elif self._phase == "body" and waited > limits.body_seconds:
+            self._too_slow(f"its body took more than {limits.body_seconds:g} s")
+
+    def send_400_response(self, msg: str) -> None:
+        """Uvicorn's answer to what is no HTTP."""
+        if not self.transport.is_closing():
+            self._end_with(ProblemError("bad-request", msg))
+
+    @property
+    def _in_flight(self) -> bool:
+        """Whether a request has no whole answer yet."""
+        return bool(self.cycle) and not self.cycle.response_complete
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase, self._since, self._read_bytes = phase, self.loop.time(), 0
+
+    def _too_slow(self, detail: str) -> None:
+        if bool(self.cycle) and self.cycle.response_started:
+            self.transport.abort()
+        else:
+            self._end_with(ProblemError("too-slow", detail))
+
+    def _end_with(self, problem: ProblemError) -> None:
+        """Say why, past the application, and end the connection."""
+        status, title = TITLES[problem.kind]
+        body = problem.body()
+        head = [f"HTTP/1.1 {status} {title}", f"content-type: {PROBLEM_TYPE}", f"content-length: {len(body)}"]
+        head += [f"{name}: {value}" for name, value in problem.headers.items()]
+        head += ["connection: close", "", ""]
+        self.transport.write("\r\n".join(head).encode("ascii") + body)
+        self.transport.close()

@@ -1,0 +1,230 @@
+"""The server of an edge: gunicorn, told what the YAML says, with a socket for each worker and a reload that is safe."""
+
+import argparse
+import logging
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.sock import TCP6Socket, TCPSocket
+
+from streamlake.config.model import PipelineConfig
+from streamlake.engine.errors import ConfigError, UsageError
+from streamlake.http_edge.quota import Quotas
+
+log = structlog.get_logger("streamlake.http")
+
+OURS = ("bind", "workers", "worker_class", "reuse_port", "preload_app", "graceful_timeout", "daemon")
+"""gunicorn's settings that the YAML or this module decides on."""
+FIXED_WHILE_RUNNING = ("listen", "workers")
+BACKLOG = 2048
+SILENT_SECONDS = 30
+"""A worker whose loop stands still for that long is killed."""
+
+
+def serve(config: PipelineConfig, options: Sequence[str], reload: Callable[[], PipelineConfig]) -> None:
+    """Serve until SIGTERM or SIGINT; then return, after all that was in flight is answered.
+
+    `options` are gunicorn's own (`--certfile …`); `reload` reads the YAML again on SIGHUP. Raises ConfigError where
+    the edge can't be made or the address can't be listened on, UsageError on an option that is not gunicorn's.
+    """
+    if config.http is None:
+        raise ConfigError("http: is missing: a pipeline's HTTP edge is described there (docs/http.md)")
+    shared, server = tempfile.mkdtemp(prefix="streamlake-http-"), os.getpid()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read when prometheus_client is imported, which is below
+    try:
+        check(config)
+        sockets = listen(config.http.listen, config.http.address, config.http.workers)
+        EdgeArbiter(EdgeApplication(config, options), sockets, reload).run()
+    finally:
+        if os.getpid() == server:  # workers come by here, too
+            shutil.rmtree(shared, ignore_errors=True)
+
+
+def check(config: PipelineConfig) -> None:
+    """Make the edge once, in a process of its own: this one must not hold a user's modules, which change.
+
+    Raises ConfigError with what was wrong.
+    """
+    from streamlake.http_edge import application  # noqa: PLC0415  # after PROMETHEUS_MULTIPROC_DIR is set
+
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            application.make_app(config)
+            code = 0
+        except ConfigError as error:
+            os.write(theirs, "\n".join(error.problems).encode())
+        except BaseException as error:  # noqa: BLE001  (a user's module may raise anything; it is the answer)
+            os.write(theirs, f"http: the edge can't be made: {type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(code)
+    os.close(theirs)
+    with open(ours, "rb") as pipe:  # noqa: PTH123  (a descriptor)
+        said = pipe.read().decode()
+    _, status = os.waitpid(child, 0)
+    if status:
+        raise ConfigError(*(said or f"http: making the edge ended its process (status {status})").split("\n"))
+
+
+def listen(said: str, address: tuple[str, int], count: int) -> list[socket.socket]:
+    """`count` sockets on one address: each worker has its own, so that clients which stay are spread over them.
+
+    They are held by the server: what has connected to one waits there while its worker is replaced. Raises
+    ConfigError where the address is taken or is not this machine's.
+    """
+    host, port = address
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # Sockets that share a port would share it with another server's: this one shows whether it is free.
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            place = (place[0], probe.getsockname()[1], *place[2:])
+        return [_listening(family, place) for _ in range(count)]
+    except OSError as error:
+        raise ConfigError(f"http.listen: can't listen on {said}: {error.strerror or error}") from None
+
+
+def _listening(family: int, place: tuple[Any, ...]) -> socket.socket:
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    found.bind(place)
+    found.listen(BACKLOG)
+    return found
+
+
+class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships no types
+    """What gunicorn asks for its settings and, in each worker, for the application."""
+
+    def __init__(self, config: PipelineConfig, options: Sequence[str]) -> None:
+        self.config, self._options = config, options
+        self._quotas = Quotas()
+        super().__init__()
+
+    def do_load_config(self) -> None:
+        """As in gunicorn, which would end the process on an error: here the caller says what is wrong."""
+        self.load_default_config()
+        self.load_config()
+
+    def load_config(self) -> None:
+        """The YAML as gunicorn's settings, and the user's own options."""
+        http = self.config.http
+        assert http is not None, "checked by serve"
+        settings: dict[str, object] = {
+            "workers": http.workers,
+            "worker_class": "streamlake.http_edge.worker.EdgeWorker",
+            "logger_class": EdgeLogger,
+            "graceful_timeout": int(http.drain_seconds) + 2,
+            "timeout": SILENT_SECONDS,
+            "pre_fork": _give_a_slot,
+            "child_exit": _forget,
+            "control_socket_disable": True,
+            "proc_name": f"streamlake-{self.config.pipeline}-http",
+        }
+        for name, value in {**settings, **self._given()}.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> object:
+        """The application, in the worker that serves it."""
+        from streamlake.http_edge.application import make_app  # noqa: PLC0415  # see `check`
+
+        return make_app(self.config, self._quotas)
+
+    def _given(self) -> dict[str, object]:
+        parser = self.cfg.parser()
+        parser.exit_on_error = False
+        try:
+            found = vars(parser.parse_args(list(self._options)))
+        except (argparse.ArgumentError, SystemExit) as error:
+            raise UsageError(f"gunicorn does not take {' '.join(self._options)}: {error}") from None
+        given = {name: value for name, value in found.items() if value is not None and name != "args"}
+        ours = [name for name in given if name in OURS]
+        if ours or found.get("args"):
+            what = ours or found["args"]
+            raise UsageError(f"{', '.join(what)}: said by the YAML's http:, not by gunicorn's options")
+        return given
+
+
+def _give_a_slot(arbiter: Any, worker: Any) -> None:
+    """The socket that the fewest workers accept from; while workers are replaced two share one."""
+    taken = [other.slot for other in arbiter.WORKERS.values()]
+    worker.slot = min(range(len(arbiter.LISTENERS)), key=taken.count)
+
+
+def _forget(_arbiter: Any, worker: Any) -> None:
+    """What a worker that has ended no longer has: open connections, a queue."""
+    from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  # see `check`
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # its stubs are not whole
+
+
+class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's master, with sockets of its own making and signals that never cost a request."""
+
+    def __init__(
+        self, app: EdgeApplication, sockets: Sequence[socket.socket], reload: Callable[[], PipelineConfig]
+    ) -> None:
+        super().__init__(app)
+        kind = TCP6Socket if sockets[0].family == socket.AF_INET6 else TCPSocket
+        self.LISTENERS = [kind(one.getsockname(), self.cfg, self.log, fd=one.detach()) for one in sockets]
+        self._read_again = reload
+
+    def start(self) -> None:
+        """Say where it listens."""
+        super().start()
+        host, port = self.LISTENERS[0].getsockname()[:2]
+        url = f"{'https' if self.cfg.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        log.info("listening", url=url, streams=sorted(self.app.config.http.streams), workers=self.cfg.workers)
+
+    def handle_hup(self) -> None:
+        """Read the YAML again and replace the workers one by one; what can't be used changes nothing."""
+        try:
+            config = self._read_again()
+            _check_change(self.app.config, config)
+            check(config)
+        except ConfigError as error:
+            log.error("not reloaded, all goes on as before", problems=error.problems)  # noqa: TRY400  (a sentence)
+            return
+        self.app.config = config
+        self.reload()
+        log.info("reloaded", streams=sorted(config.http.streams if config.http else ()))
+
+    def handle_int(self) -> None:
+        """Ctrl-C: as SIGTERM, which answers everything first."""
+        self.handle_term()
+
+    def _not_here(self) -> None:
+        log.warning("this signal does nothing here: http.workers says how many there are; SIGTERM ends, SIGHUP reloads")
+
+    handle_ttin = handle_ttou = handle_usr2 = handle_winch = _not_here
+
+
+def _check_change(before: PipelineConfig, after: PipelineConfig) -> None:
+    """Raises ConfigError where something else is asked for that the server itself stands on."""
+    changed = [name for name in FIXED_WHILE_RUNNING if getattr(before.http, name) != getattr(after.http, name, None)]
+    if changed:
+        names = ", ".join(f"http.{name}" for name in changed)
+        raise ConfigError(f"{names}: can't change while the edge runs; stop it and start it again")
+
+
+class EdgeLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
+    """gunicorn's and uvicorn's lines go where all of ours go; of what they say of themselves, what is a warning."""
+
+    def setup(self, cfg: Any) -> None:
+        """Called at the start and at each reload."""
+        super().setup(cfg)
+        for logger in (self.error_log, self.access_log, logging.getLogger("uvicorn.error")):
+            logger.handlers.clear()
+            logger.propagate = True
+            logger.setLevel(logging.WARNING)
