@@ -60,7 +60,7 @@ def test_help_loads_no_heavy_library() -> None:
     ("arguments", "code", "said"),
     [
         (["rnu"], 2, "no such command 'rnu'; did you mean run?"),
-        (["frobnicate"], 2, "no such command 'frobnicate'; there are: run, validate"),
+        (["frobnicate"], 2, "no such command 'frobnicate'; there are: run, serve, validate"),
         (["--frobnicate"], 2, "--frobnicate"),
         (["validate"], 2, "Missing argument 'PIPELINE.yaml'"),
         (["validate", "nowhere.yaml"], 78, "nowhere.yaml: can't be read: No such file or directory"),
