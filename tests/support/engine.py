@@ -54,20 +54,25 @@ def pipeline_yaml(folder: Path, servers: str, topic: str, **changes: Any) -> Pat
 
 
 class Engine:
-    """One `streamlake run` process; its log lines (JSON) are collected as they come.
+    """One `streamlake run` (or another `verb`) process; its log lines (JSON) are collected as they come.
 
     It leads a process group of its own, so that all of it can be frozen or killed at once, and whatever its end was,
     nothing of it outlives the `with`. What it says is held against `assert_speaks_plainly` there.
     """
 
     def __init__(
-        self, pipeline: Path, *arguments: str, env: dict[str, str] | None = None, program: str = STREAMLAKE
+        self,
+        pipeline: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        program: str = STREAMLAKE,
+        verb: str = "run",
     ) -> None:
         self.lines: list[dict[str, Any]] = []
         self.text: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [program, "run", str(pipeline), "--log-format", "json", *arguments],
+            [program, verb, str(pipeline), "--log-format", "json", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
