@@ -213,6 +213,7 @@ class _Edge:
         if options.gzip:
             self._headers["Content-Encoding"] = "gzip"
         timeout = urllib3.Timeout(connect=options.connect_seconds, read=options.read_seconds)
+        # Without `retries` nothing is sent twice behind our back, and no redirect takes the key to somebody else.
         self._pool = urllib3.PoolManager(num_pools=1, retries=False, timeout=timeout)
 
     def send(self, records: Sequence[bytes], idempotency_key: str) -> Reply | NotStored | Unknown | Rejected:
@@ -223,9 +224,7 @@ class _Edge:
         body = _Body(content)
         headers = {**self._headers, "Content-Length": str(len(content)), "Idempotency-Key": idempotency_key}
         try:
-            response = self._pool.request(
-                "POST", self.url, body=body, headers=headers, redirect=False, preload_content=False
-            )
+            response = self._pool.request("POST", self.url, body=body, headers=headers, preload_content=False)
             try:
                 said = response.read(ANSWER_BYTES_MAX + 1)
             finally:

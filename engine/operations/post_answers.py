@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
@@ -90,7 +89,7 @@ def outcome_of(reply: Reply, records: int, wall: float) -> Outcome:
 
 
 def retry_after(value: str | None, wall: float) -> float | None:
-    """The seconds of a `Retry-After`, which has a number or a date; None where there is none that can be read."""
+    """The seconds of a `Retry-After`, which has a number or a date, maybe a past one; None where none can be read."""
     if value is None:
         return None
     value = value.strip()
@@ -100,7 +99,7 @@ def retry_after(value: str | None, wall: float) -> float | None:
         date = parsedate_to_datetime(value)
     except ValueError:
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - wall)
+    return date.timestamp() - wall
 
 
 def plain(text: str) -> str:

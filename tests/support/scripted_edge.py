@@ -91,6 +91,9 @@ class ScriptedEdge(LoopServer):
         self.connections = 0
         self._script = list(script)
         self._server: asyncio.Server | None = None
+        self._stopped = (
+            asyncio.Event()
+        )  # never set: who waits for it is cancelled; held here, or its waiters are garbage
 
     @property
     def url(self) -> str:
@@ -125,7 +128,7 @@ class ScriptedEdge(LoopServer):
                 writer.write(said.content)
                 await writer.drain()
                 if said.then == "held":
-                    await asyncio.Event().wait()  # until the server is stopped
+                    await self._stopped.wait()
                 if said.then == "reset":
                     writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
                 if said.then != "kept":
