@@ -66,6 +66,10 @@ class UsageError(StreamLakeError):
     exit_code = Exit.USAGE
 
 
+class EdgeError(StreamLakeError):
+    """The HTTP edge refuses requests as they are sent: the key, the address or the form has to be mended first."""
+
+
 class LocalError(StreamLakeError):
     """A local server could not be fetched or started."""
 

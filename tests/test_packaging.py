@@ -28,6 +28,7 @@ ENTRY_POINTS: dict[str, dict[str, str]] = PROJECT["project"]["entry-points"]
 EXTRA_OF_FOLDER = {
     "engine/local": "local",
     "engine/compiled": "native",
+    "engine/operations/post": "edge",
     "http_edge": "edge",
     "engine/pytest_plugin": "testing",
 }

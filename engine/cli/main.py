@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": ("streamlake.engine.cli.validate:command", "Check a pipeline's YAML and its plugins."),
     "topics": ("streamlake.engine.cli.topics:command", "Make, show and compare the pipeline's topics."),
     "produce": ("streamlake.engine.cli.produce:command", "Send records from a file, a pipe or a generator."),
+    "post": ("streamlake.engine.cli.post:command", "Send a file's lines to the HTTP edge."),
     "status": ("streamlake.engine.cli.status:command", "Show how far each partition is."),
     "prove": ("streamlake.engine.cli.prove:command", "Check that nothing is missing and nothing is twice."),
     "dead": ("streamlake.engine.cli.dead:command", "List and show dead letters."),

@@ -7,15 +7,14 @@ from typing import BinaryIO
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.contracts import Beat
-from streamlake.engine.errors import ConfigError, SourceError, UsageError
+from streamlake.engine.errors import ConfigError, SourceError
 from streamlake.engine.kafka.key_field import KeyField
 from streamlake.engine.kafka.producer import KeyValue, RecordProducer
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
+from streamlake.engine.operations.lines import portions_of_lines
 from streamlake.engine.records import Header
 
-CHUNK_BYTES = 1024 * 1024
-LINE_BYTES_MAX = 64 * 1024 * 1024
 BATCH_BYTES_MAX = 1_000_000
 ASK_SECONDS = 15.0
 PACE_SECONDS = 0.05
@@ -88,21 +87,8 @@ def json_lines(stream: BinaryIO, key_field: str | None = None) -> Iterator[list[
     `key_field` is a JSON pointer (`/customer_id`) to the value that becomes the key; a line without it has none.
     """
     key_of = (lambda _: None) if key_field is None else KeyField(key_field)
-    for lines in _lines(stream):
+    for lines in portions_of_lines(stream):
         yield [(key_of(line), line) for line in lines if line]
-
-
-def _lines(stream: BinaryIO) -> Iterator[list[bytes]]:
-    """Whole lines without their ends, in portions; the last one may lack its end."""
-    rest = b""
-    while chunk := stream.read(CHUNK_BYTES):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > LINE_BYTES_MAX:
-            raise UsageError(f"a line is longer than {LINE_BYTES_MAX} bytes: is this one record a line?")
-        yield [line.removesuffix(b"\r") for line in lines]
-    if rest:
-        yield [rest]
 
 
 def _paced(
