@@ -18,6 +18,8 @@ from streamlake.engine.errors import Exit, LocalError, StreamLakeError
 from streamlake.engine.local.demo_account import Seen, account
 from streamlake.engine.local.demo_counts import Generated, Ledger, Letters, Row
 from streamlake.engine.local.demo_gcs import kept_bucket, own_bucket
+from streamlake.engine.local.demo_http import account as account_of_http
+from streamlake.engine.local.demo_http import post_orders
 from streamlake.engine.local.demo_kafka import kept_kafka, own_kafka
 from streamlake.engine.local.demo_kept import emptied
 from streamlake.engine.local.demo_lake import Folder, Lake
@@ -85,7 +87,7 @@ class Story:
         for sentence, holds in account(self._generated, seen):
             self._screen.checked(sentence, holds=holds)
             agrees = agrees and holds
-        return agrees
+        return self._over_http() and agrees
 
     def _make_topics(self) -> None:
         self._screen.step("The topics, as the pipeline's YAML wants them")
@@ -154,6 +156,22 @@ class Story:
             self._screen.say("Each of them can be looked at, with the rule that it broke and its original bytes:")
             self._must("dead", "show", in_files.example)
         return in_files, in_topic
+
+    def _over_http(self) -> bool:
+        self._screen.step("The same over HTTP, for whoever can't hold a Kafka client")
+        listen = f"http.listen={LOOPBACK}:{free_ports(1)[0]}"
+        arguments = ("serve", PIPELINE, *self._names, "--set", listen, "--set", "http.workers=1")
+        posted = post_orders(self._commands, arguments, self._screen)
+        self._screen.say("They are records as all others: the next run lands them.")
+        self._must("run", "--until-end")
+        options = ("--json", "--limit", str(10 * self._settings.records), "--source", "topic")
+        letters = self._must("dead", "list", *options, show=False).splitlines()
+        refused_there = [letter for letter in map(json.loads, letters) if letter["run"] == "http"]
+        agrees = True
+        for sentence, holds in account_of_http(posted, self._lake.value_at(posted.stored), refused_there):
+            self._screen.checked(sentence, holds=holds)
+            agrees = agrees and holds
+        return agrees
 
     def _status(self) -> Ledger:
         self._screen.step("How far every partition is")

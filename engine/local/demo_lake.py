@@ -1,7 +1,7 @@
 """Where the demo lands, as a folder or as a bucket: what lies there, by readers that know nothing of StreamLake."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,6 +52,9 @@ class Lake(Protocol):
     def read_back(self) -> ReadBack:
         """Read the landed Parquet files."""
 
+    def value_at(self, places: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+        """The payloads that lie in the landed files, of those of `places` (partition, offset) that are there."""
+
     def say_how_to_reach_it(self, screen: Screen) -> None:
         """What to do, after the demo, before a command finds it."""
 
@@ -88,6 +91,10 @@ class Folder:
         with duckdb.connect() as connection:
             return ReadBack("DuckDB", query, connection.sql(query).fetchall())
 
+    def value_at(self, places: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+        """As `Lake` has it."""
+        return _values_at(sorted((self.path / "raw").rglob("*.parquet")), places)
+
     def say_how_to_reach_it(self, screen: Screen) -> None:
         """As `Lake` has it."""
         _say_exports(self, screen)
@@ -121,12 +128,17 @@ class Bucket:
 
     def read_back(self) -> ReadBack:
         """As `Lake` has it; by PyArrow, since DuckDB leaves fsspec's files open, and they complain at the end."""
+        return ReadBack("PyArrow", READ_AN_OBJECT.format(folder=f"{self._folder}/raw"), list(_counted(self._objects())))
+
+    def value_at(self, places: Collection[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
+        """As `Lake` has it."""
+        return _values_at(self._objects(), places)
+
+    def _objects(self) -> Iterator[Any]:
         import pyarrow as pa  # noqa: PLC0415  (takes a fifth of a second to import)
 
-        raw = f"{self._folder}/raw"
         filesystem = self._filesystem()
-        objects = (pa.BufferReader(filesystem.cat_file(name)) for name in filesystem.find(raw))
-        return ReadBack("PyArrow", READ_AN_OBJECT.format(folder=raw), list(_counted(objects)))
+        return (pa.BufferReader(filesystem.cat_file(name)) for name in filesystem.find(f"{self._folder}/raw"))
 
     def say_how_to_reach_it(self, screen: Screen) -> None:
         """As `Lake` has it."""
@@ -152,6 +164,19 @@ class Bucket:
 def _say_exports(lake: Lake, screen: Screen) -> None:
     for name, value in lake.environment.items():
         screen.command(["export", f"{name}={value}"])
+
+
+def _values_at(files: Iterable[Any], places: Collection[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """The payloads of Parquet files with columns `envelope`, of the rows that are wanted."""
+    import pyarrow.parquet as pq  # noqa: PLC0415  (as above)
+
+    found: dict[tuple[int, int], bytes] = {}
+    for file in files:
+        table = pq.ParquetFile(file).read(columns=["_partition", "_offset", "value"])
+        for partition, offset, value in zip(*(column.to_pylist() for column in table.columns), strict=True):
+            if (partition, offset) in places:
+                found[partition, offset] = value.encode() if isinstance(value, str) else value
+    return found
 
 
 def _counted(files: Iterable[Any]) -> Iterator[Row]:
