@@ -1,6 +1,7 @@
 """One worker's edge: its streams, its producer, and what is known of Kafka; begins and ends with the worker."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -26,6 +27,7 @@ KEYS_SECONDS = 1.0
 BATCH_BYTES_MAX = 1_000_000
 ASK_SECONDS = 10.0
 AGAIN_SECONDS = 1.0
+FIRST_SECONDS = 3.0
 
 
 class Edge:
@@ -48,7 +50,11 @@ class Edge:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Open the producer and ask for the topics; on the loop that serves the requests."""
+        """Open the producer and ask for the topics; on the loop that serves the requests.
+
+        Returns when Kafka has answered, or has not for FIRST_SECONDS: clients that have connected wait for that in the
+        server's socket, rather than be told that nobody has asked yet.
+        """
         settings = self.settings
         properties = producer_properties(self.config.kafka, f"streamlake-{self.config.pipeline}-http")
         properties |= {
@@ -65,6 +71,8 @@ class Edge:
         self.producer = LoopProducer(properties, trouble=lambda _why: self.circuit.suspect())
         self.circuit = Circuit(self._topics, self.producer.look_for)
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._look_around())]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.circuit.asked.wait(), FIRST_SECONDS)
 
     async def stop(self) -> None:
         """Wait for what is in flight, and let go of everything."""

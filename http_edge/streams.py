@@ -9,7 +9,7 @@ import structlog
 from streamlake.config.http import StreamSettings
 from streamlake.config.model import PipelineConfig, PluginSettings
 from streamlake.engine.contracts import Validator
-from streamlake.engine.errors import ValidatorError
+from streamlake.engine.errors import ConfigError, ValidatorError
 from streamlake.engine.kafka.key_field import KeyField
 from streamlake.engine.kafka.letter_records import LetterRecords
 from streamlake.engine.poison import validate_here
@@ -94,10 +94,15 @@ def make_streams(config: PipelineConfig) -> Mapping[str, Stream]:
         validators.append((section, _make_validator(config, section)))
         return validators[-1][1]
 
-    return {
-        name: _make_stream(config, name, stream, validator_of(config.validator_of(stream)))
-        for name, stream in config.http.streams.items()
-    }
+    streams: dict[str, Stream] = {}
+    for name, stream in config.http.streams.items():
+        try:
+            validator = validator_of(config.validator_of(stream))
+        except ConfigError as error:
+            where = "" if stream.validator is None else f"http.streams.{name}."
+            raise ConfigError(*(f"{where}{problem}" for problem in error.problems)) from error
+        streams[name] = _make_stream(config, name, stream, validator)
+    return streams
 
 
 def _make_validator(config: PipelineConfig, section: PluginSettings) -> Validator:
