@@ -21,6 +21,7 @@ from streamlake.http_edge.resources import (
     RequestIds,
     render,
 )
+from streamlake.http_edge.suspects import Suspects
 
 log = structlog.get_logger("streamlake.http")
 
@@ -40,9 +41,9 @@ class Lifespan:
         await self._edge.stop()
 
 
-def make_app(config: PipelineConfig, quotas: Quotas | None = None) -> Gate:
+def make_app(config: PipelineConfig, quotas: Quotas | None = None, suspects: Suspects | None = None) -> Gate:
     """The ASGI application of a pipeline's edge. Raises ConfigError where a validator or the keys can't be used."""
-    edge = Edge(config, quotas)
+    edge = Edge(config, quotas, suspects)
     app: falcon.asgi.App[Any, Any] = falcon.asgi.App(middleware=[Lifespan(edge), RequestIds()])
     app.add_route("/ingest/{stream}", IngestResource(edge))
     app.add_route("/livez", LiveResource())

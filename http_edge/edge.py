@@ -18,6 +18,7 @@ from streamlake.http_edge.keys import Keys
 from streamlake.http_edge.metrics import EdgeMetrics, StreamMetrics
 from streamlake.http_edge.quota import Quotas
 from streamlake.http_edge.streams import Stream, make_streams
+from streamlake.http_edge.suspects import Suspects
 
 log = structlog.get_logger("streamlake.http")
 
@@ -33,14 +34,14 @@ FIRST_SECONDS = 3.0
 class Edge:
     """What all requests of one worker share. Made before or after a fork; `start` opens what no fork may cross."""
 
-    def __init__(self, config: PipelineConfig, quotas: Quotas | None = None) -> None:
+    def __init__(self, config: PipelineConfig, quotas: Quotas | None = None, suspects: Suspects | None = None) -> None:
         """Raises ConfigError where a validator can't be made or the keys can't be read."""
         assert config.http is not None, "a pipeline without `http:` has no edge"
         self.config, self.settings = config, config.http
         self.streams: Mapping[str, Stream] = make_streams(config)
         keys_file = self.settings.keys_file
         self.keys = Keys(keys_file) if self.settings.authorized and keys_file is not None else None
-        self.quotas = quotas or Quotas()
+        self.quotas, self.suspects = quotas or Quotas(), suspects or Suspects()
         self.metrics = EdgeMetrics()
         self.of_stream = {name: StreamMetrics(self.metrics, name) for name in self.streams}
         self.of_no_stream = StreamMetrics(self.metrics, "")

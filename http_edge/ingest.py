@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 import structlog
 
-from streamlake.engine.errors import ValidatorError
+from streamlake.engine.errors import BreakerError, IsolationError, ValidatorError
 from streamlake.engine.kafka.letter_records import LESS
 from streamlake.engine.kafka.loop_producer import Failure, Outcome, Place
 from streamlake.engine.letters import dead_letters_of
@@ -43,8 +43,8 @@ async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], bo
     # 2. Decide: the same policies, the same validator and so the same answer as a worker's.
     batch = stream.batch(records, [stream.key_of(record) for record in records])
     try:
-        verdict = stream.decide(batch)
-    except ValidatorError as error:
+        verdict = await _decided(edge, stream, batch, body)
+    except (ValidatorError, IsolationError, BreakerError) as error:
         log.error("the validator's answer is none", stream=stream.name, why=str(error))  # noqa: TRY400  (a sentence)
         raise ProblemError("internal", "the validator failed; nothing was stored") from None
 
@@ -57,6 +57,17 @@ async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], bo
 
     # 5. Answer, and only now.
     return sending.answer()
+
+
+async def _decided(edge: Edge, stream: Stream, batch: Batch, body: bytes) -> Verdict:
+    """The verdict. What a worker has died of is decided apart, as it is in a pipeline."""
+    if edge.suspects.has(body):
+        return await asyncio.to_thread(stream.decide_apart, batch)
+    edge.suspects.begin(body)
+    try:
+        return stream.decide(batch)
+    finally:
+        edge.suspects.end()
 
 
 def _check_count(edge: Edge, admitted: Admitted, count: int) -> None:

@@ -37,6 +37,8 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
 
     slot: int | None = None
     """Which of the server's sockets this worker accepts from; None for all of them."""
+    desk: int | None = None
+    """Where it writes down what it validates, see `Suspects`."""
 
     async def _serve(self) -> None:
         gate = self.wsgi
@@ -50,6 +52,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
             connections_max=settings.connections_max,
             body_max=max(stream.settings.body_max for stream in gate.edge.streams.values()),
         )
+        gate.edge.suspects.desk = self.desk
         self.config.app = gate
         self.config.http = partial(EdgeProtocol, limits=limits)  # uvicorn calls it only
         self.config.timeout_keep_alive = int(settings.idle_seconds) + 1
