@@ -73,9 +73,15 @@ def _known(names: Sequence[str]) -> str:
 
 def _check_accept(head: Head) -> None:
     accept = head.get(b"accept", ANYTHING)
-    if accept == ANYTHING or falcon.mediatypes.quality(JSON, _readable(accept)) > 0:
+    if accept in (ANYTHING, b""):
         return
-    raise ProblemError("not-acceptable", f"the answer is {JSON}, and Accept is {_readable(accept)[:200]}")
+    said = _readable(accept)
+    try:
+        acceptable = falcon.mediatypes.quality(JSON, said) > 0
+    except falcon.HTTPError:
+        raise ProblemError("bad-request", f"Accept is {said[:200]}, which is no list of types") from None
+    if not acceptable:
+        raise ProblemError("not-acceptable", f"the answer is {JSON}, and Accept is {said[:200]}")
 
 
 def _splitter(head: Head) -> Callable[[bytes], Sequence[bytes]]:
