@@ -166,7 +166,7 @@ def test_nothing_of_a_key_or_a_body_is_in_the_log(edge: Keyed) -> None:
         404: request(ORDER, {"X-API-Key": right}, f"POST /ingest/nope?key={right} HTTP/1.1"),
         413: request(f"{MARKER}\n".encode() * 60_000, {"X-API-Key": right}),
         415: request(ORDER, {"X-API-Key": right, "Content-Encoding": MARKER}),
-        406: request(ORDER, {"X-API-Key": right, "Accept": MARKER}),
+        406: request(ORDER, {"X-API-Key": right, "Accept": f"text/{MARKER}"}),
         400: request(ORDER, {"X-API-Key": right, "Idempotency-Key": f"{MARKER} {right}", "traceparent": right}),
         431: request(ORDER, {"X-API-Key": right, "X-Long": MARKER * 2000}),
     }
