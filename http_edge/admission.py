@@ -78,7 +78,7 @@ def _check_accept(head: Head) -> None:
     said = _readable(accept)
     try:
         acceptable = falcon.mediatypes.quality(JSON, said) > 0
-    except falcon.HTTPError:
+    except ValueError:
         raise ProblemError("bad-request", f"Accept is {said[:200]}, which is no list of types") from None
     if not acceptable:
         raise ProblemError("not-acceptable", f"the answer is {JSON}, and Accept is {said[:200]}")
