@@ -151,7 +151,13 @@ def _bodies(stream: Stream, record: Words) -> Words:
     several = {"type": "array", "items": record, "minItems": 1, "maxItems": most}
     return {
         JSON: {"schema": {"anyOf": [alone, several]}},
-        LINES: {"schema": {"type": "string", "description": f"A record a line, {most} at most; empty lines are none."}},
+        LINES: {
+            "schema": {
+                "type": "string",
+                "pattern": "[^ \\t-\\r]",
+                "description": f"A record a line, {most} at most; empty lines are none.",
+            }
+        },
     }
 
 
