@@ -16,7 +16,7 @@ from streamlake.engine.records import Batch, DeadLetter, Header, Reason, Refusal
 from streamlake.http_edge import answers
 from streamlake.http_edge.admission import RETRY_SECONDS, Admitted
 from streamlake.http_edge.answers import Answer
-from streamlake.http_edge.bodies import decompressed, too_large
+from streamlake.http_edge.bodies import decompressed
 from streamlake.http_edge.edge import Edge
 from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.streams import NOWHERE, Stream, marks
@@ -74,7 +74,8 @@ def _check_count(edge: Edge, admitted: Admitted, count: int) -> None:
     stream = admitted.stream
     if count > stream.settings.records_max:
         limit = stream.settings.records_max
-        raise too_large(f"the body has {count} records, and {limit} are taken", limit)
+        detail = f"the body has {count} records, and {limit} are taken; send less at a time"
+        raise ProblemError("too-large", detail, more={"limit_records": limit})
     if stream.bucket is not None:
         wait = edge.quotas.take(f"{admitted.owner}/{stream.name}", stream.bucket, count)
         if wait:
