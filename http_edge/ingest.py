@@ -37,7 +37,7 @@ async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], bo
     # 1. Take the body apart. Nothing has left this process before 4.
     settings = stream.settings
     plain = decompressed(body, admitted.encoding, settings.decompressed_max, settings.ratio_max)
-    records = admitted.split(plain)
+    records = admitted.split(plain, settings.records_max)
     _check_count(edge, admitted, len(records))
 
     # 2. Decide: the same policies, the same validator and so the same answer as a worker's.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import falcon
 import orjson
 import structlog
 from falcon.asgi import Request, Response
@@ -28,6 +29,8 @@ class IngestResource:
 
     async def on_post(self, req: Request, resp: Response, stream: str) -> None:
         """Store the records, and answer when Kafka has said what became of each."""
+        if TAKEN not in req.scope:  # `//ingest/…`, which is another address to everybody but Falcon
+            raise falcon.HTTPNotFound
         admitted, head, body = req.scope[TAKEN]
         metrics = self._edge.of_stream[stream]
         try:

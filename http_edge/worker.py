@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from functools import partial
@@ -39,6 +40,13 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
     """Which of the server's sockets this worker accepts from; None for all of them."""
     desk: int | None = None
     """Where it writes down what it validates, see `Suspects`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("uvicorn.error", "uvicorn.access"):
+            # The base class gives them gunicorn's handlers, of which there are none: bare text on standard error.
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [], True
 
     async def _serve(self) -> None:
         gate = self.wsgi

@@ -16,6 +16,7 @@ from streamlake.http_edge.splitting import JSON_SPACE, split_json, split_lines
 
 PACK = {"gzip": gzip.compress, "zstd": zstandard.ZstdCompressor().compress}
 LIMIT, RATIO = 4 * 1024**2, 50
+RECORDS = 1000
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -28,14 +29,18 @@ space = st.text(" \t\r\n", max_size=3).map(str.encode)
 def test_an_array_s_elements_are_what_was_sent(records: list[object], gap: bytes, escaped: bool) -> None:
     sent = [json.dumps(one, ensure_ascii=escaped).encode("utf-8", "surrogatepass") for one in records]
     body = gap + b"[" + gap + (gap + b"," + gap).join(sent) + gap + b"]" + gap
-    assert list(split_json(body)) == sent
+    assert list(split_json(body, RECORDS)) == sent
+    assert list(split_json(body, len(sent))) == sent
+    if len(sent) > 1:
+        with pytest.raises(ProblemError, match="more than"):
+            split_json(body, len(sent) - 1)
 
 
 @given(st.binary(max_size=60))
 def test_any_body_of_json_is_one_record_an_array_or_a_problem(body: bytes) -> None:
     inside = body.strip(JSON_SPACE)
     with contextlib.suppress(ProblemError):
-        assert list(split_json(body)) == [inside] or inside.startswith(b"[")
+        assert list(split_json(body, RECORDS)) == [inside] or inside.startswith(b"[")
 
 
 @given(st.lists(st.binary(max_size=20).filter(lambda line: b"\n" not in line)), st.sampled_from([b"\n", b"\r\n"]))
@@ -44,10 +49,10 @@ def test_lines_are_records_without_their_ends(lines: list[bytes], end: bytes) ->
     wanted = [line.removesuffix(b"\r") for line in body.split(b"\n")]
     wanted = [line for line in wanted if line.strip()]
     if wanted:
-        assert list(split_lines(body)) == wanted
+        assert list(split_lines(body, RECORDS)) == wanted
     else:
         with pytest.raises(ProblemError):
-            split_lines(body)
+            split_lines(body, RECORDS)
 
 
 @pytest.mark.parametrize("encoding", list(PACK))
