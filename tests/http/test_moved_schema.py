@@ -104,12 +104,16 @@ NASTY: dict[str, Schema] = {
         "default": {"$schema": "nowhere"},
     },
     "with a schema in an unknown place": {
-        "x-parts": {"a": {"properties": {"x": {"$ref": "#/$defs/b"}}}},
+        "$id": HOME,
+        "x-parts": {"a": {"properties": {"x": {"$ref": "record.json#/$defs/b"}}}},
         "$defs": {"b": {"type": "integer"}},
         "$ref": "#/x-parts/a",
     },
     "with a schema that is a word": {"$defs": {"no": False}, "properties": {"x": {"$ref": "#/$defs/no"}}},
     "with a way through a property": {"properties": {"x": {"type": "integer"}, "y": {"$ref": "#/properties/x"}}},
+    "with a way through a name to escape": {
+        "properties": {"x": {"$ref": "#/properties/a~1b~0%2525"}, "a/b~%25": {"type": "integer"}, "a": {}}
+    },
     "of orders": order_schema(),
     "of trees": Tree.model_json_schema(),
 }
@@ -125,6 +129,11 @@ UNMOVABLE: dict[str, Schema] = {
         "$dynamicAnchor": "node",
         "items": {"$dynamicRef": "#node"},
         "$defs": {"a": {"$id": "a.json", "$dynamicAnchor": "node", "type": "integer"}},
+    },
+    "with two references in one": {
+        "$dynamicAnchor": "node",
+        "$defs": {"a": {"type": "integer"}},
+        "items": {"$ref": "#/$defs/a", "$dynamicRef": "#node"},
     },
     "with a list for a schema": {"items": [{}]},
 }

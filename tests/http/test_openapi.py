@@ -47,11 +47,11 @@ class Odd(Silent):
         return {"enum": [Silent]}
 
 
-class Listed(Silent):
-    """One whose answer is no object."""
+class Bare(Silent):
+    """One whose answer is a schema, and no object."""
 
     def json_schema(self) -> object:
-        return [1]
+        return True
 
 
 class Astray(Silent):
@@ -148,7 +148,17 @@ def test_streams_and_definitions_with_one_name_are_two_schemas(tmp_path: Path) -
     }
 
 
-@pytest.mark.parametrize("name", ["Silent", "Broken", "Odd", "Listed", "Astray"])
+def test_definitions_of_two_streams_are_two_schemas(tmp_path: Path) -> None:
+    def of(name: str) -> dict[str, Any]:
+        schema = {"$defs": {name: {"const": name}}, "properties": {"id": {"$ref": f"#/$defs/{name}"}}}
+        return {"validator": {"type": "jsonschema", "schema": schema}}
+
+    records = record_schemas(edge_of(tmp_path, {"a": of("b.c"), "a.b": of("c")}))
+    assert records["a"]["record.a.b.c"] == {"const": "b.c"}
+    assert records["a.b"]["record.a.b.c_2"] == {"const": "c"}
+
+
+@pytest.mark.parametrize("name", ["Silent", "Broken", "Odd", "Bare", "Astray"])
 def test_a_validator_that_says_nothing_of_use_is_one_that_takes_anything(name: str, tmp_path: Path) -> None:
     edge = edge_of(tmp_path, {"orders": {"validator": {"type": f"{HERE}{name}"}}})
     assert record_schemas(edge) == {"orders": {"record.orders": {}}}
