@@ -25,7 +25,7 @@ from torture.edge.sent import Request, request_of
 
 ANSWER_SECONDS_MAX = 30.0
 ATTEMPTS_MAX = 3
-PAUSES_SECONDS = [0.0, 0.0, 0.0, 0.02, 0.05, 0.1, 0.1, 0.3, 0.5, 1.0, 2.0]
+PAUSES_SECONDS = [0.0, 0.0, 0.0, 0.0, 0.0, 0.02, 0.05, 0.1, 0.3, 1.0, 2.0]
 """Between two requests; the long ones are about as long as the edge keeps a connection on which nothing happens."""
 REQUESTS_PER_CONNECTION = [1, 5, 20, 100]
 AGAIN_SECONDS = 0.1

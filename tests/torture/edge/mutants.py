@@ -11,5 +11,14 @@ EDGE_MUTANTS: Sequence[Mutant] = (
         "        await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())\n",
         "        shipment.outcomes = [Place(0, 0)] * len(indices)\n",
     ),
+    Mutant(
+        "librdkafka gives records up",
+        "streamlake.engine.kafka.loop_producer",
+        "        never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS\n",
+        "        never_seconds = patience_seconds\n",
+    ),
 )
-"""The first answers what Kafka has not said: at once, and with a place that it makes up."""
+"""The first answers what Kafka has not said: at once, and with a place that it makes up.
+
+The second sends again what may be stored already: torture finds records twice whose answer names one place.
+"""

@@ -1,6 +1,6 @@
 """The judge of a tortured edge, which shares no code with it: what clients were told, against all that Kafka has.
 
-    python tests/torture/edge/oracle.py SERVERS TOPIC DEAD_TOPIC KILLS SEED JOURNAL …      prints a verdict as JSON
+    python tests/torture/edge/oracle.py SERVERS TOPIC DEAD_TOPIC SIGNALS SEED JOURNAL …    prints a verdict as JSON
 
 Every record knows who it is, and what it has to look like is made again from the seed. A record that was answered
 `stored` is at that very place, a refused one's dead letter too; what was not accepted is nowhere; what is unknown may
@@ -11,7 +11,7 @@ while it was on its way, or that crossed the end of an idle connection: every ot
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +26,8 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 FAULTS_SHOWN = 20
-KILL_SHOWS_SECONDS = 2.0
-"""By then a client has seen that the other side was killed, on a machine that is loaded to its limit."""
+DYING_SECONDS, SHOWN_SECONDS = 0.5, 2.0
+"""By then who was killed has no connection any more, and a client has seen that: on a machine loaded to its limit."""
 
 Told = Literal["somewhere", "unknown", "nowhere"] | Place
 """What the answer to one attempt says of one record; `somewhere`: a summary names no places."""
@@ -60,11 +60,12 @@ class Judge:
         found: Mapping[Place, Found],
         lines: Iterable[Mapping[str, Any]],
         kills: Sequence[tuple[float, float]],
+        asked: Sequence[tuple[float, str]] = (),
     ) -> None:
+        """`kills`: when each SIGKILL began and ended. `asked`: when something was told to end or to reload."""
         self.verdict = Verdict()
         self._seed, self._topic, self._dead_topic = seed, topic, dead_topic
-        self._found, self._kills = found, kills
-        self._request_of: Callable[[int, int, int], Request] = request_of
+        self._found, self._kills, self._asked = found, kills, asked
         self._attempts: dict[tuple[int, int], list[Mapping[str, Any]]] = defaultdict(list)
         for line in lines:
             if "counts" in line:
@@ -193,13 +194,18 @@ class Judge:
 
     def _look_at_unanswered(self, request: Request, attempt: Mapping[str, Any]) -> None:
         sent, done = attempt["sent"], attempt["done"]
-        if any(sent <= ended and began <= done <= ended + KILL_SHOWS_SECONDS for began, ended in self._kills):
+        if any(
+            began <= done and sent <= ended + DYING_SECONDS and done <= ended + SHOWN_SECONDS
+            for began, ended in self._kills
+        ):
             self.verdict.counts["requests without an answer, by a SIGKILL"] += 1
         elif attempt["raced"]:
             self.verdict.counts["requests without an answer, sent when their connection had ended"] += 1
         else:
             took = f"{done - sent:.3f} s after it was sent at {sent:.3f}"
-            self._fault("unanswered", f"{_name(request)}: {attempt['broke']}, {took}, and nothing was killed then")
+            before = [f"{what} {done - at:.3f} s before" for at, what in self._asked if done - 20 < at < done]
+            why = f"nothing was killed then; {', '.join(before) or 'and nothing else happened'}"
+            self._fault("unanswered", f"{_name(request)}: {attempt['broke']}, {took}: {why}")
 
     def _fault(self, kind: str, said: str) -> None:
         self.verdict.counts[f"faults: {kind}"] += 1
@@ -253,9 +259,10 @@ def lines_of(journals: Sequence[str]) -> Iterator[Mapping[str, Any]]:
 
 def main() -> int:
     """The command."""
-    servers, topic, dead_topic, kills, seed, *journals = sys.argv[1:]
+    servers, topic, dead_topic, signals, seed, *journals = sys.argv[1:]
     found = dict(everything_in(servers, [topic, dead_topic]))
-    judge = Judge(int(seed), topic, dead_topic, found, lines_of(journals), json.loads(kills))
+    kills, asked = json.loads(signals)
+    judge = Judge(int(seed), topic, dead_topic, found, lines_of(journals), kills, asked)
     verdict = judge.judge()
     print(json.dumps({"faults": verdict.faults, "counts": dict(sorted(verdict.counts.items()))}))
     return 1 if verdict.faults else 0

@@ -119,8 +119,9 @@ def _clients(port: int, seed: int, journals: Sequence[Path]) -> Iterator[None]:
 
 def _judge(world: EdgeWorld, outcome: Outcome, journals: Sequence[Path]) -> None:
     edge = world.edge.running
-    kills = json.dumps([(kill.began, kill.ended) for kill in world.edge.kills])
-    words = [world.kafka.bootstrap_servers, edge.topic, edge.dead_letter_topic, kills, outcome.seed, *journals]
+    signals = json.dumps([[(kill.began, kill.ended) for kill in world.edge.kills], world.edge.asked])
+    words = [world.kafka.bootstrap_servers, edge.topic, edge.dead_letter_topic, signals, outcome.seed, *journals]
+    (world.edge.log.parent / "signals.json").write_text(signals)  # kept with --keep
     command = [sys.executable, str(HERE / "oracle.py"), *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:

@@ -101,6 +101,6 @@ def id_of(value: bytes | None) -> RecordId | None:
 
 def _record(record: RecordId, luck: random.Random, *, broken: bool) -> bytes:
     size = luck.choice([20_000, 2_000]) if luck.random() < 0.01 else min(1000, int(luck.expovariate(1 / 120)))
-    filling = bytes(luck.choices(b"abcdefgh ", k=min(size, 16))) * (size // 16 + 1)
-    whole = b'{"client":%d,"request":%d,"index":%d, "filling": "%b"}' % (*record, filling)
+    filling = bytes(luck.choices(b"abcdefgh~", k=min(size, 16))) * (size // 16 + 1)
+    whole = b'{"client":%d,"request":%d,"index":%d, "filling":"%b"}' % (*record, filling)
     return whole[: -luck.randint(1, 10)] if broken else whole

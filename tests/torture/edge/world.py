@@ -47,8 +47,8 @@ class EdgeHost:
         self.counts: Counter[str] = Counter()
         self.faults: list[str] = []
         self.kills: list[Kill] = []
-        self.asked: list[float] = []
-        """When something was told to end in order, or to load its YAML again."""
+        self.asked: list[tuple[float, str]] = []
+        """When which signal was sent to whom."""
         self.lock = threading.Lock()
         """Held by who ends the whole edge."""
         self.log = log
@@ -62,7 +62,7 @@ class EdgeHost:
             worker = luck.choice(workers) if workers else None
             if worker is None:
                 return False
-            self._note(number, worker.send_signal)
+            self._note(number, worker.send_signal, "a worker")
         except psutil.NoSuchProcess:
             return False
         return True
@@ -71,12 +71,12 @@ class EdgeHost:
         """Send a signal to the server; whether it is there."""
         if self.running.process.poll() is not None:
             return False
-        self._note(number, self.running.process.send_signal)
+        self._note(number, self.running.process.send_signal, "the server")
         return True
 
     def end(self) -> None:
         """SIGTERM to the whole edge; returns when it has ended."""
-        self._note(signal.SIGTERM, self.running.process.send_signal)
+        self._note(signal.SIGTERM, self.running.process.send_signal, "the server")
         try:
             code = self.running.process.wait(END_SECONDS_MAX)
         except subprocess.TimeoutExpired:
@@ -110,10 +110,9 @@ class EdgeHost:
         self.counts["edges started"] += 1
         return RunningEdge(self._pipeline, ready=False, env=self._env)
 
-    def _note(self, number: int, send: Callable[[int], None]) -> None:
+    def _note(self, number: int, send: Callable[[int], None], whom: str) -> None:
         began = time.monotonic()
-        if number != signal.SIGKILL:
-            self.asked.append(began)
+        self.asked.append((began, f"{signal.Signals(number).name} to {whom}"))
         send(number)
         if number == signal.SIGKILL:
             self.kills.append(Kill(began, time.monotonic()))
