@@ -31,7 +31,7 @@ class Admitted:
     stream: Stream
     owner: str
     encoding: str
-    split: Callable[[bytes], Sequence[bytes]]
+    split: Callable[[bytes, int], Sequence[bytes]]
     length: int | None
     idempotency_key: bytes | None
     summary: bool
@@ -73,12 +73,18 @@ def _known(names: Sequence[str]) -> str:
 
 def _check_accept(head: Head) -> None:
     accept = head.get(b"accept", ANYTHING)
-    if accept == ANYTHING or falcon.mediatypes.quality(JSON, _readable(accept)) > 0:
+    if accept in (ANYTHING, b""):
         return
-    raise ProblemError("not-acceptable", f"the answer is {JSON}, and Accept is {_readable(accept)[:200]}")
+    said = _readable(accept)
+    try:
+        acceptable = falcon.mediatypes.quality(JSON, said) > 0
+    except falcon.InvalidMediaType:  # of which InvalidMediaRange is one
+        raise ProblemError("bad-request", f"Accept is {said[:200]}, which is no list of types") from None
+    if not acceptable:
+        raise ProblemError("not-acceptable", f"the answer is {JSON}, and Accept is {said[:200]}")
 
 
-def _splitter(head: Head) -> Callable[[bytes], Sequence[bytes]]:
+def _splitter(head: Head) -> Callable[[bytes, int], Sequence[bytes]]:
     said = _readable(head.get(b"content-type", b""))
     media, _, parameters = said.partition(";")
     split = SPLITTERS.get(media.strip().lower())
@@ -103,10 +109,15 @@ def _length(head: Head, limit: int) -> int | None:
     """What Content-Length says; None for a body in chunks."""
     said = head.get(b"content-length")
     if said is None:
-        if b"transfer-encoding" not in head:
+        coding = head.get(b"transfer-encoding")
+        if coding is None:
             raise ProblemError("length-required", "send Content-Length, or the body in chunks (Transfer-Encoding)")
+        if coding.lower() != b"chunked":
+            detail = f"Transfer-Encoding is {_readable(coding)[:200]}, and chunked alone is taken"
+            detail += "; say how a body is compressed in Content-Encoding"
+            raise ProblemError("bad-request", detail, {"Connection": "close"})  # who knows where it ends
         return None
-    length = int(said)  # the parser takes digits only
+    length = int(said.lstrip(b"0") or b"0")  # the parser takes digits only, and as many zeros as there are
     if length > limit:
         raise too_large(f"the body has {length} bytes, and {limit} are taken", limit)
     return length

@@ -9,11 +9,15 @@ from streamlake.http_edge.problems import ProblemError
 
 ENCODINGS = ("gzip", "zstd", "identity")
 _GZIP = 16 + zlib.MAX_WBITS
+MEMBERS_MAX = 1000
+"""Members of a gzip file or frames of a zstd one: each costs its time, even with nothing in it."""
 ZSTD_WINDOW_BYTES_MAX = 8 * 1024**2
 """What every decoder of the format has to take, and more nobody has to (RFC 8878, 3.1.1.1.2)."""
 RATIO_FREE_BYTES = 1024**2
 """A small body may be made of one record many times: the ratio is looked at beyond this only."""
 PIECE_BYTES = 64 * 1024
+GZIP_FED_BYTES = 4096
+"""So much at a time: what is fed and not used is copied, at each piece and at the end of each member."""
 ZSTD_FED_BYTES = 64
 """So little at a time: four bytes can be a block of 128 KiB, and a piece is made before it can be measured."""
 
@@ -62,24 +66,31 @@ def decompressed(body: bytes, encoding: str, limit: int, ratio_max: int) -> byte
 
 def _gunzipped(body: bytes) -> Iterator[bytes]:
     """All members of a gzip file (RFC 1952), a piece at a time."""
-    rest = body
+    rest = memoryview(body)
+    members = 0
     while rest:
+        members = _one_more(members)
         member = zlib.decompressobj(_GZIP)
-        piece = b"some"
-        while not member.eof and (rest or piece):
-            piece = member.decompress(rest, PIECE_BYTES)
-            rest = member.unconsumed_tail
+        fed, part, piece = 0, b"", b"some"
+        while not member.eof and (part or fed < len(rest) or piece):
+            if not part:
+                part = bytes(rest[fed : fed + GZIP_FED_BYTES])
+                fed += len(part)
+            piece = member.decompress(part, PIECE_BYTES)
+            part = member.unconsumed_tail
             yield piece
         if not member.eof:
             raise EOFError("it is cut short")
-        rest = member.unused_data
+        rest = rest[fed - len(member.unused_data) :]
 
 
 def _unzstd(body: bytes) -> Iterator[bytes]:
     """All frames, a piece at a time."""
     rest = memoryview(body)
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
+    frames = 0
     while rest:
+        frames = _one_more(frames)
         frame = decompressor.decompressobj(write_size=PIECE_BYTES)
         fed = 0
         while not frame.eof and fed < len(rest):
@@ -89,3 +100,9 @@ def _unzstd(body: bytes) -> Iterator[bytes]:
         if not frame.eof:
             raise EOFError("it is cut short")
         rest = rest[fed - len(frame.unused_data) :]
+
+
+def _one_more(count: int) -> int:
+    if count == MEMBERS_MAX:
+        raise too_large(f"the body is made of more than {MEMBERS_MAX} compressed pieces", MEMBERS_MAX)
+    return count + 1

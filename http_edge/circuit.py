@@ -27,6 +27,8 @@ class Circuit:
         self._wrong: dict[str, str | None] = dict.fromkeys(topics, NOT_ASKED_YET)
         self._suspected = asyncio.Event()
         self._suspected.set()
+        self.asked = asyncio.Event()
+        """Set once the first questions are through, whatever came of them."""
 
     def wrong_with(self, topic: str) -> str | None:
         """Why a topic can't be written to, in a sentence; None where nothing is known against it."""
@@ -55,6 +57,7 @@ class Circuit:
                 elif before and not why:
                     log.info("kafka can be written to", topic=topic)
                 self._wrong[topic] = why
+            self.asked.set()
             if self.wrong:
                 await asyncio.sleep(BETWEEN_SECONDS)
                 self._suspected.set()

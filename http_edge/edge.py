@@ -1,6 +1,7 @@
 """One worker's edge: its streams, its producer, and what is known of Kafka; begins and ends with the worker."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -17,6 +18,7 @@ from streamlake.http_edge.keys import Keys
 from streamlake.http_edge.metrics import EdgeMetrics, StreamMetrics
 from streamlake.http_edge.quota import Quotas
 from streamlake.http_edge.streams import Stream, make_streams
+from streamlake.http_edge.suspects import Suspects
 
 log = structlog.get_logger("streamlake.http")
 
@@ -26,19 +28,20 @@ KEYS_SECONDS = 1.0
 BATCH_BYTES_MAX = 1_000_000
 ASK_SECONDS = 10.0
 AGAIN_SECONDS = 1.0
+FIRST_SECONDS = 3.0
 
 
 class Edge:
     """What all requests of one worker share. Made before or after a fork; `start` opens what no fork may cross."""
 
-    def __init__(self, config: PipelineConfig, quotas: Quotas | None = None) -> None:
+    def __init__(self, config: PipelineConfig, quotas: Quotas | None = None, suspects: Suspects | None = None) -> None:
         """Raises ConfigError where a validator can't be made or the keys can't be read."""
         assert config.http is not None, "a pipeline without `http:` has no edge"
         self.config, self.settings = config, config.http
         self.streams: Mapping[str, Stream] = make_streams(config)
         keys_file = self.settings.keys_file
         self.keys = Keys(keys_file) if self.settings.authorized and keys_file is not None else None
-        self.quotas = quotas or Quotas()
+        self.quotas, self.suspects = quotas or Quotas(), suspects or Suspects()
         self.metrics = EdgeMetrics()
         self.of_stream = {name: StreamMetrics(self.metrics, name) for name in self.streams}
         self.of_no_stream = StreamMetrics(self.metrics, "")
@@ -48,7 +51,11 @@ class Edge:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Open the producer and ask for the topics; on the loop that serves the requests."""
+        """Open the producer and ask for the topics; on the loop that serves the requests.
+
+        Returns when Kafka has answered, or has not for FIRST_SECONDS: clients that have connected wait for that in the
+        server's socket, rather than be told that nobody has asked yet.
+        """
         settings = self.settings
         properties = producer_properties(self.config.kafka, f"streamlake-{self.config.pipeline}-http")
         properties |= {
@@ -66,6 +73,8 @@ class Edge:
         )
         self.circuit = Circuit(self._topics, self.producer.look_for)
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._look_around())]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.circuit.asked.wait(), FIRST_SECONDS)
 
     async def stop(self) -> None:
         """Let go of everything; all requests are answered, and nobody waits for anything any more."""

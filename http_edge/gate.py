@@ -6,7 +6,7 @@ It stands before Falcon, which reads from a request before it looks where that g
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -54,7 +54,7 @@ class Gate:
         if scope["type"] != "http":
             await self._behind(scope, receive, send)
             return
-        head: dict[bytes, bytes] = dict(scope["headers"])
+        head = _head(scope["headers"])
         given = head.get(b"x-request-id")
         scope[REQUEST_ID] = (
             secrets.token_hex(8) if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()
@@ -81,6 +81,10 @@ class Gate:
         except GoneError:
             metrics.answered("gone")
             return
+        except Exception:
+            log.exception("request failed", path=scope["path"][:200])
+            await answer(scope, ProblemError("internal", "nothing was stored"), send)
+            return
         metrics.bytes.inc(len(body))
         scope[TAKEN] = (admitted, head, body)
 
@@ -88,6 +92,18 @@ class Gate:
             return {"type": "http.request", "body": b"", "more_body": False}
 
         await self._behind(scope, nothing_more, send)
+
+
+def _head(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers by name; what a header says that stands there twice is one list (RFC 9110, 5.3).
+
+    Where no list may be, as in Content-Type, that is a value which nobody takes: better than one of two by chance.
+    """
+    head = dict(headers)
+    if len(head) < len(headers):
+        for name in head:
+            head[name] = b", ".join(value for other, value in headers if other == name)
+    return head
 
 
 async def _body(admitted: Admitted, receive: Receive) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 import structlog
 
-from streamlake.engine.errors import ValidatorError
+from streamlake.engine.errors import BreakerError, IsolationError, ValidatorError
 from streamlake.engine.kafka.letter_records import LESS
 from streamlake.engine.kafka.loop_producer import Failure, Outcome, Place
 from streamlake.engine.letters import dead_letters_of
@@ -16,7 +16,7 @@ from streamlake.engine.records import Batch, DeadLetter, Header, Reason, Refusal
 from streamlake.http_edge import answers
 from streamlake.http_edge.admission import RETRY_SECONDS, Admitted
 from streamlake.http_edge.answers import Answer
-from streamlake.http_edge.bodies import decompressed, too_large
+from streamlake.http_edge.bodies import decompressed
 from streamlake.http_edge.edge import Edge
 from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.streams import NOWHERE, Stream, marks
@@ -34,14 +34,14 @@ async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], bo
     # 1. Take the body apart. Nothing has left this process before 4.
     settings = stream.settings
     plain = decompressed(body, admitted.encoding, settings.decompressed_max, settings.ratio_max)
-    records = admitted.split(plain)
+    records = admitted.split(plain, settings.records_max)
     _check_count(edge, admitted, len(records))
 
     # 2. Decide: the same policies, the same validator and so the same answer as a worker's.
     batch = stream.batch(records, [stream.key_of(record) for record in records])
     try:
-        verdict = stream.decide(batch)
-    except ValidatorError as error:
+        verdict = await _decided(edge, stream, batch, body)
+    except (ValidatorError, IsolationError, BreakerError) as error:
         log.error("the validator's answer is none", stream=stream.name, why=str(error))  # noqa: TRY400  (a sentence)
         raise ProblemError("internal", "the validator failed; nothing was stored") from None
 
@@ -56,11 +56,23 @@ async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], bo
     return sending.answer()
 
 
+async def _decided(edge: Edge, stream: Stream, batch: Batch, body: bytes) -> Verdict:
+    """The verdict. What a worker has died of is decided apart, as it is in a pipeline."""
+    if edge.suspects.has(body):
+        return await asyncio.to_thread(stream.decide_apart, batch)
+    edge.suspects.begin(body)
+    try:
+        return stream.decide(batch)
+    finally:
+        edge.suspects.end()
+
+
 def _check_count(edge: Edge, admitted: Admitted, count: int) -> None:
     stream = admitted.stream
     if count > stream.settings.records_max:
         limit = stream.settings.records_max
-        raise too_large(f"the body has {count} records, and {limit} are taken", limit)
+        detail = f"the body has {count} records, and {limit} are taken; send less at a time"
+        raise ProblemError("too-large", detail, more={"limit_records": limit})
     if stream.bucket is not None:
         wait = edge.quotas.take(f"{admitted.owner}/{stream.name}", stream.bucket, count)
         if wait:

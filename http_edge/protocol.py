@@ -1,11 +1,13 @@
 """The wire: uvicorn's HTTP/1.1 with the limits that it has not: on heads, on slow or silent clients, on connections."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
@@ -34,6 +36,22 @@ class WireLimits:
     """The largest that any stream takes."""
 
 
+class _Flow(FlowControl):
+    """Uvicorn's, which reads on whenever a request is answered: here only when none waits for its turn.
+
+    A client that sends faster than it is served, on one connection, would else fill the memory with what waits.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, unless something waits."""
+        if not self._waiting:
+            super().resume_reading()
+
+
 class EdgeProtocol(HttpToolsProtocol):
     """One connection. `EdgeServer` asks each now and then whether it is overdue: so there are no timers to set."""
 
@@ -50,9 +68,12 @@ class EdgeProtocol(HttpToolsProtocol):
         self._limits = limits
         self._phase: Phase = "opened"
         self._since = self._began = self.loop.time()
-        self._read_bytes = 0
+        self._read_bytes = self._head_bytes = 0
         self._leaving = False
         self._refused = False
+        self._hung_up = False
+        self._last_word: ProblemError | None = None
+        """What ends the connection as soon as everything before it is answered."""
 
     # What asyncio calls ---------------------------------------------------------------------------------------------
 
@@ -65,15 +86,21 @@ class EdgeProtocol(HttpToolsProtocol):
             self._end_with(ProblemError("too-many-connections", said, {"Retry-After": "1"}))
             return
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, whoever ended it."""
         if not self._refused:
             super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's always closes
+        """The client sends no more. Whether it may still read: what it has sent whole is answered."""
+        self._hung_up = self._phase == "answer" and self.transport.can_write_eof()  # TLS can't
+        return self._hung_up
+
     def data_received(self, data: bytes) -> None:
         """Some bytes have come."""
-        if self._refused or self.transport.is_closing():
+        if self._refused or self._last_word or self.transport.is_closing():
             return
         if self._phase in ("opened", "idle"):
             self._enter("head")
@@ -81,7 +108,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._read_bytes += len(data)
         super().data_received(data)
         if self._phase == "head" and self._read_bytes > HEAD_BYTES_MAX:
-            self._end_with(ProblemError("headers-too-large", f"its head has more than {HEAD_BYTES_MAX} bytes"))
+            self._end_with(_head_too_large())  # of one header, as it seems: `_grow` counts whole ones
         elif self._phase == "body" and self._read_bytes > self._limits.body_max + SURPLUS_BYTES_MAX:
             self.transport.abort()
 
@@ -91,9 +118,18 @@ class EdgeProtocol(HttpToolsProtocol):
         """The first byte of a request: perhaps of one that came in the same piece as the one before."""
         super().on_message_begin()
         self._enter("head")
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the address. Raises what ends the connection with 431 where there is too much."""
+        self._grow(len(url))
+        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header. Raises what ends the connection with 400, or 431 where there are too many."""
+        """A header. Raises what ends the connection with 431 where there are too many, or too much is in them."""
+        if self._phase != "head":
+            return  # a trailer, behind a body in chunks, which nobody may take for a header (RFC 9110, 6.5.1)
+        self._grow(len(name) + len(value))
         if len(self.headers) >= HEADERS_MAX:
             self._end_with(ProblemError("headers-too-large", f"it has more than {HEADERS_MAX} headers"))
             raise httptools.HttpParserError("too many headers")
@@ -101,9 +137,14 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is there. Raises what ends the connection with 400."""
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise httptools.HttpParserError("another HTTP")
         if self.parser.should_upgrade():
             # After such a head the parser takes the body for another protocol's bytes.
             raise httptools.HttpParserError("upgrades are not taken")
+        if version == "1.0":
+            self.expect_100_continue = False  # nothing is sent there before the answer (RFC 9110, 10.1.1)
         super().on_headers_complete()
         if self._leaving:
             self.cycle.keep_alive = False
@@ -116,9 +157,16 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The answer is written, as far as we are concerned: the kernel or our buffer may still have it."""
+        last = not self.pipeline
         super().on_response_complete()
+        if last and self._last_word is not None:
+            self._say(self._last_word)
+        elif last and self._hung_up:
+            self.transport.close()
         if self._phase == "answer":
             self._enter("answer" if self._in_flight else "idle")
+        # What came meanwhile waited for this answer, and its time begins now.
+        self._since = self._began = self.loop.time()
 
     # What the server calls ------------------------------------------------------------------------------------------
 
@@ -160,13 +208,18 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Uvicorn's answer to what is no HTTP."""
-        if not self.transport.is_closing():
-            self._end_with(ProblemError("bad-request", msg))
+        self._end_with(ProblemError("bad-request", msg))
 
     @property
     def _in_flight(self) -> bool:
         """Whether a request has no whole answer yet."""
         return bool(self.cycle) and not self.cycle.response_complete
+
+    def _grow(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._end_with(_head_too_large())
+            raise httptools.HttpParserError("too large a head")
 
     def _enter(self, phase: Phase) -> None:
         self._phase, self._since, self._read_bytes = phase, self.loop.time(), 0
@@ -178,7 +231,19 @@ class EdgeProtocol(HttpToolsProtocol):
             self._end_with(ProblemError("too-slow", detail))
 
     def _end_with(self, problem: ProblemError) -> None:
-        """Say why, past the application, and end the connection."""
+        """Say why, past the application, and end the connection: after the answers to what came before."""
+        if self._last_word is not None:
+            return
+        if self._phase == "body" and self.pipeline:
+            self.pipeline.popleft()  # the newest, which this is about
+        elif self._phase == "body" or not self._in_flight:
+            self._say(problem)
+            return
+        self._last_word, self._phase = problem, "answer"
+
+    def _say(self, problem: ProblemError) -> None:
+        if self.transport.is_closing():
+            return
         status, title = TITLES[problem.kind]
         body = problem.body()
         head = [f"HTTP/1.1 {status} {title}", f"content-type: {PROBLEM_TYPE}", f"content-length: {len(body)}"]
@@ -186,3 +251,7 @@ class EdgeProtocol(HttpToolsProtocol):
         head += ["connection: close", "", ""]
         self.transport.write("\r\n".join(head).encode("ascii") + body)
         self.transport.close()
+
+
+def _head_too_large() -> ProblemError:
+    return ProblemError("headers-too-large", f"its head has more than {HEAD_BYTES_MAX} bytes")

@@ -1,8 +1,11 @@
 """What stands under each address, for Falcon: streams, health, metrics, and how all that is used."""
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+import falcon
 import orjson
 import structlog
 from falcon.asgi import Request, Response
@@ -15,6 +18,8 @@ from streamlake.http_edge.problems import PROBLEM_TYPE, ProblemError
 
 log = structlog.get_logger("streamlake.http")
 
+NONE: Mapping[str, str] = MappingProxyType({})
+
 
 class IngestResource:
     """`/ingest/{stream}`: the gate has let the request in and has read its body."""
@@ -24,6 +29,8 @@ class IngestResource:
 
     async def on_post(self, req: Request, resp: Response, stream: str) -> None:
         """Store the records, and answer when Kafka has said what became of each."""
+        if TAKEN not in req.scope:  # `//ingest/…`, which is another address to everybody but Falcon
+            raise falcon.HTTPNotFound
         admitted, head, body = req.scope[TAKEN]
         metrics = self._edge.of_stream[stream]
         try:
@@ -90,6 +97,18 @@ class MetricsResource:
     async def on_get(self, _req: Request, resp: Response) -> None:
         """The metrics of all workers of this server."""
         resp.data, resp.content_type = self._edge.metrics.text(), CONTENT_TYPE_LATEST
+
+
+class FixedResource:
+    """What stays as it is while the edge lives: `/openapi.json` and `/docs`."""
+
+    def __init__(self, body: bytes, content_type: str, headers: Mapping[str, str] = NONE) -> None:
+        self._body, self._content_type, self._headers = body, content_type, headers
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """The bytes, as they were made at the start."""
+        resp.data, resp.content_type = self._body, self._content_type
+        resp.set_headers(dict(self._headers))
 
 
 def render(req: Request, resp: Response, problem: ProblemError) -> None:

@@ -20,6 +20,7 @@ from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import ConfigError, UsageError
 from streamlake.http_edge.quota import Quotas
 from streamlake.http_edge.sockets import let_nobody_in
+from streamlake.http_edge.suspects import DESKS, Suspects
 
 log = structlog.get_logger("streamlake.http")
 
@@ -113,7 +114,7 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
 
     def __init__(self, config: PipelineConfig, options: Sequence[str]) -> None:
         self.config, self._options = config, options
-        self._quotas = Quotas()
+        self._quotas, self.suspects = Quotas(), Suspects()
         super().__init__()
 
     def do_load_config(self) -> None:
@@ -143,7 +144,7 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
         """The application, in the worker that serves it."""
         from streamlake.http_edge.application import make_app  # noqa: PLC0415  # see `check`
 
-        return make_app(self.config, self._quotas)
+        return make_app(self.config, self._quotas, self.suspects)
 
     def _given(self) -> dict[str, object]:
         parser = self.cfg.parser()
@@ -161,13 +162,17 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
 
 
 def _give_a_slot(arbiter: Any, worker: Any) -> None:
-    """The socket that the fewest workers accept from; while workers are replaced two share one."""
-    taken = [other.slot for other in arbiter.WORKERS.values()]
-    worker.slot = min(range(len(arbiter.LISTENERS)), key=taken.count)
+    """The socket that the fewest workers accept from, while workers are replaced two share one; and a desk."""
+    others = list(arbiter.WORKERS.values())
+    worker.slot = min(range(len(arbiter.LISTENERS)), key=[other.slot for other in others].count)
+    taken = {other.desk for other in others}
+    worker.desk = next(desk for desk in range(DESKS) if desk not in taken)
 
 
-def _forget(_arbiter: Any, worker: Any) -> None:
-    """What a worker that has ended no longer has: open connections, a queue."""
+def _forget(arbiter: Any, worker: Any) -> None:
+    """What a worker that has ended no longer has: open connections, a queue. And what it has perhaps died of."""
+    if arbiter.app.suspects.died(worker.desk):
+        log.warning("a worker died while it validated a request, which is validated apart if it comes again")
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  # see `check`
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # its stubs are not whole
@@ -175,6 +180,10 @@ def _forget(_arbiter: Any, worker: Any) -> None:
 
 class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn's master, with sockets of its own making and signals that never cost a request."""
+
+    # By these exit codes of a worker gunicorn ends the server. A record can bring them about, and what can't be made
+    # was seen by `check`: so there is no such code, and a worker that ends is started again.
+    WORKER_BOOT_ERROR = APP_LOAD_ERROR = -1
 
     def __init__(
         self, app: EdgeApplication, sockets: Sequence[socket.socket], reload: Callable[[], PipelineConfig]

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from streamlake.config.http import StreamSettings
 from streamlake.config.model import PipelineConfig, PluginSettings
 from streamlake.engine.contracts import Validator
-from streamlake.engine.errors import ValidatorError
+from streamlake.engine.errors import ConfigError, ValidatorError
 from streamlake.engine.kafka.key_field import KeyField
 from streamlake.engine.kafka.letter_records import LetterRecords
-from streamlake.engine.poison import validate_here
+from streamlake.engine.poison import Isolation, validate_here, validate_isolated
 from streamlake.engine.policy import Policies, decide
 from streamlake.engine.records import Batch, Header, OffsetRange, TopicPartition, Verdict
 from streamlake.engine.registry import add_python_path, validator_class
@@ -26,6 +27,9 @@ RUN = "http"
 NOWHERE = -1
 """Partition and offset of a record that was refused before it came to any topic."""
 CREATE_TIME = 1  # librdkafka's number
+APART_SECONDS_MAX = 2.0
+"""For a part of a request, in a process of its own; to find one of 1000 records takes a dozen of them."""
+APART_MEMORY_BYTES_MAX = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Stream:
     settings: StreamSettings
     topic: str
     dead_letter_topic: str | None
+    make_validator: Callable[[], Validator]
+    """Makes another one, in another process: it is pickled."""
     validator: Validator
     policies: Policies
     key_of: Callable[[bytes], bytes | None]
@@ -71,6 +77,14 @@ class Stream:
         """
         return decide(batch, self.policies, self._validate)
 
+    def decide_apart(self, batch: Batch) -> Verdict:
+        """As `decide`, with the validator in processes of its own: what kills one or never ends is refused as `crash`.
+
+        Takes seconds; for another thread. Raises what `validate_isolated` does.
+        """
+        isolation = Isolation(self.make_validator, APART_SECONDS_MAX, APART_MEMORY_BYTES_MAX, lambda: None)
+        return decide(batch, self.policies, lambda part: validate_isolated(part, isolation, []))
+
     def _validate(self, batch: Batch) -> Verdict:
         try:
             return sound(self.validator.validate(batch), len(batch))
@@ -84,7 +98,6 @@ class Stream:
 def make_streams(config: PipelineConfig) -> Mapping[str, Stream]:
     """The streams of a pipeline by name. Raises ConfigError where a validator can't be made."""
     assert config.http is not None, "a pipeline without an edge has no streams"
-    add_python_path(config.python_path)
     validators: list[tuple[PluginSettings, Validator]] = []
 
     def validator_of(section: PluginSettings) -> Validator:
@@ -94,13 +107,19 @@ def make_streams(config: PipelineConfig) -> Mapping[str, Stream]:
         validators.append((section, _make_validator(config, section)))
         return validators[-1][1]
 
-    return {
-        name: _make_stream(config, name, stream, validator_of(config.validator_of(stream)))
-        for name, stream in config.http.streams.items()
-    }
+    streams: dict[str, Stream] = {}
+    for name, stream in config.http.streams.items():
+        try:
+            validator = validator_of(config.validator_of(stream))
+        except ConfigError as error:
+            where = "" if stream.validator is None else f"http.streams.{name}."
+            raise ConfigError(*(f"{where}{problem}" for problem in error.problems)) from error
+        streams[name] = _make_stream(config, name, stream, validator)
+    return streams
 
 
 def _make_validator(config: PipelineConfig, section: PluginSettings) -> Validator:
+    add_python_path(config.python_path)
     # The pipeline's own decides for columns, too, where its sink wants them: so here, for it is to be one answer.
     columns = section == config.validator and config.sink.options.get("columns") == "typed"
     return validator_class(section.type).from_options(section.options, columns=columns, base_dir=config.base_dir)
@@ -115,6 +134,7 @@ def _make_stream(config: PipelineConfig, name: str, settings: StreamSettings, va
         settings=settings,
         topic=config.topic_of(settings),
         dead_letter_topic=None if dead is None else dead.name,
+        make_validator=partial(_make_validator, config, config.validator_of(settings)),
         validator=validator,
         policies=Policies(config.policies.tombstone, config.policies.record_bytes_max),
         key_of=_no_key if settings.key_field is None else KeyField(settings.key_field),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from functools import partial
@@ -38,6 +39,15 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
     sockets: list[Any]
     slot: int | None = None
     """Which of the server's sockets this worker accepts from; None for all of them."""
+    desk: int | None = None
+    """Where it writes down what it validates, see `Suspects`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("uvicorn.error", "uvicorn.access"):
+            # The base class gives them gunicorn's handlers, of which there are none: bare text on standard error.
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [], True
 
     def init_process(self) -> None:
         """As gunicorn's, without the sockets of others: those would stay open with this process, and accept nobody."""
@@ -60,6 +70,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
             connections_max=settings.connections_max,
             body_max=max(stream.settings.body_max for stream in gate.edge.streams.values()),
         )
+        gate.edge.suspects.desk = self.desk
         self.config.app = gate
         self.config.http = partial(EdgeProtocol, limits=limits)  # uvicorn calls it only
         self.config.timeout_keep_alive = int(settings.idle_seconds) + 1

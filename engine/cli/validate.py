@@ -3,12 +3,16 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from streamlake.engine.cli.common import json_option, load, pipeline_argument, print_json, set_option
 from streamlake.engine.contracts import Sink
 from streamlake.engine.errors import ConfigError
+
+if TYPE_CHECKING:  # heavy
+    from streamlake.config.model import PipelineConfig
 
 
 @click.command("validate", short_help="Check a pipeline's YAML and its plugins.")
@@ -47,6 +51,7 @@ def _checked(pipeline: Path, overrides: tuple[str, ...], *, offline: bool) -> st
         lambda: check_properties(config.kafka),
         lambda: make_validator(config),
         lambda: make_sink(config),
+        lambda: _edge_of(config),
     )
     problems: list[str] = []
     for check in checks:
@@ -62,6 +67,14 @@ def _checked(pipeline: Path, overrides: tuple[str, ...], *, offline: bool) -> st
             raise ConfigError(*located(missing, pipeline, overrides))
     topics = ", ".join(config.kafka.topic_names)
     return f"pipeline {config.pipeline} reads {topics}; validator {config.validator.type}; sink {config.sink.type}"
+
+
+def _edge_of(config: "PipelineConfig") -> None:
+    """Make what the HTTP edge decides with, where there is one. Raises ConfigError."""
+    if config.http is not None:
+        from streamlake.http_edge.streams import make_streams  # noqa: PLC0415  # heavy
+
+        make_streams(config)
 
 
 def _probed(sink: Sink) -> Sequence[str]:

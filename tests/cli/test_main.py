@@ -155,6 +155,14 @@ def test_validate_finds_the_problems_of_every_part(valid: Path) -> None:
     assert any('No such configuration property: "fetch.wiat.max.ms"' in line for line in lines)
 
 
+def test_validate_finds_what_a_stream_of_the_edge_can_not_be_decided_by(valid: Path) -> None:
+    edge = "http: {streams: {orders: {topic: order.raw, validator: {type: jsonn}}}}"
+    valid.write_text(f"{valid.read_text()}\n{edge}\n")
+    found = streamlake("validate", str(valid))
+    assert found.returncode == 78
+    assert "http.streams.orders.validator.type: there is no validator 'jsonn'; did you mean json?" in found.stderr
+
+
 @pytest.mark.parametrize("command", ["validate", "run"])
 def test_what_a_plugin_finds_in_its_options_has_its_line(valid: Path, command: str) -> None:
     sink = "sink: {type: file, root: lake}\n"

@@ -1,15 +1,11 @@
 """The README's commands, run as they stand there: in order, in one folder, with the files that it tells to write."""
 
-import os
 import re
-import subprocess
-import sys
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.pages import blocks, run
 from support.shared import SharedKafka
 
 from streamlake.engine.cli.main import COMMANDS
@@ -17,37 +13,6 @@ from streamlake.engine.cli.main import COMMANDS
 README = Path(__file__).parent.parent.parent / "README.md"
 LINES_MAX = 200
 LATER = {"python", "yaml"}  # languages of files to write
-
-BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>not run|file): (?P<what>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block: its language, its text, and the mark above it: `file: NAME` or `not run: why`."""
-
-    language: str
-    text: str
-    mark: str
-    what: str
-
-
-def blocks(text: str) -> Iterator[Block]:
-    """Every fenced block of a page, in order."""
-    for found in BLOCK.finditer(text):
-        yield Block(found["language"], found["text"], found["mark"] or "", found["what"] or "")
-
-
-def run(script: str, folder: Path, servers: str) -> "subprocess.CompletedProcess[str]":
-    """Run a block as a shell does that stops at the first error."""
-    tools = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "KAFKA_BOOTSTRAP_SERVERS": servers}
-    command = ["bash", "-euo", "pipefail", "-c", script]
-    return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
-    )
 
 
 def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path, kafka: SharedKafka) -> None:

@@ -113,6 +113,7 @@ def test_a_request_id_is_kept_or_made(edge: RunningEdge) -> None:
         ("GET", "/nope", {}, None, 404, "not-found"),
         ("PUT", "/ingest/orders", {"content-type": JSON}, b"{}", 405, "method-not-allowed"),
         ("POST", "/ingest/orders", {"content-type": JSON, "accept": "text/html"}, b"{}", 406, "not-acceptable"),
+        ("POST", "/ingest/orders", {"content-type": JSON, "accept": "json"}, b"{}", 400, "bad-request"),
         ("POST", "/ingest/orders", {"content-type": "text/plain"}, b"{}", 415, "unsupported-type"),
         ("POST", "/ingest/orders", {"content-type": f"{JSON}; charset=utf-16"}, b"{}", 415, "unsupported-type"),
         ("POST", "/ingest/orders", {"content-type": JSON, "content-encoding": "br"}, b"{}", 415, "unsupported-type"),
@@ -134,6 +135,17 @@ def test_what_is_not_taken_is_told_as_a_problem(
     assert answered.headers["content-type"] == "application/problem+json"
     assert answered.json["status"] == status
     assert answered.json["request_id"] == answered.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "application/*", "text/html, */*;q=0.1", "application/json"])
+def test_who_takes_json_gets_it(edge: RunningEdge, accept: str) -> None:
+    assert edge.post(ORDERS[0], accept=accept).status == 202
+
+
+def test_a_limit_that_was_passed_is_told_in_its_unit(edge: RunningEdge) -> None:
+    records, size = edge.post(b"{}\n" * 1001, LINES).json, edge.post(b" " * 1_048_577).json
+    assert (records["limit_records"], records.get("limit_bytes")) == (1000, None)
+    assert (size["limit_bytes"], size.get("limit_records")) == (1_048_576, None)
 
 
 def test_known_streams_are_named_where_one_is_not_known(edge: RunningEdge) -> None:

@@ -1,118 +1,177 @@
-"""The producer of the edge while Kafka stands still: what is given up, what is waited for, and what is dropped."""
+"""The producer on an event loop: each record of a shipment has its outcome, and what is in flight is known."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
-from support.broker import everything_in, make_topic, pipeline_on, unique
+from confluent_kafka import KafkaError
+from support.broker import everything_in, make_topic, pipeline_on
+from support.shared import SharedKafka
 
+from streamlake.config.model import PipelineConfig
 from streamlake.engine.kafka import loop_producer
-from streamlake.engine.kafka.loop_producer import LoopProducer, Outcome, Place, Shipment
+from streamlake.engine.kafka.loop_producer import Failure, LoopProducer, Place, Shipment
 from streamlake.engine.kafka.settings import producer_properties
-from streamlake.engine.local.kafka import LocalKafka
 
-PATIENCE_SECONDS = 2.0
-
-
-@pytest.fixture(scope="module")
-def own_kafka(kafka_parts: None) -> Iterator[LocalKafka]:
-    """A Kafka that this file stops."""
-    with LocalKafka() as kafka:
-        yield kafka
+T = TypeVar("T")
+SECONDS = 30.0
 
 
-class Sender:
-    """Sends single records to a topic of its own. `troubles` are what the producer has said of the brokers."""
-
-    def __init__(self, servers: str) -> None:
-        self.config = pipeline_on(servers)
-        self.topic = unique()
-        make_topic(self.config, self.topic)
-        self.troubles: list[str] = []
-        properties: dict[str, Any] = {"delivery.report.only.error": False, "linger.ms": 2}
-        self.producer = LoopProducer(
-            producer_properties(self.config.kafka, "tests") | properties,
-            patience_seconds=PATIENCE_SECONDS,
-            trouble=self.troubles.append,
-        )
-
-    def send(self, value: bytes) -> Shipment:
-        shipment = self.producer.shipment(1, len(value))
-        self.producer.send(shipment, 0, self.topic, None, value, [])
-        self.producer.sent()
-        return shipment
-
-    async def outcome(self, shipment: Shipment, seconds: float = 60) -> Outcome | None:
-        await asyncio.wait((shipment.done,), timeout=seconds)
-        return shipment.outcomes[0]
-
-    def stored(self) -> list[bytes | None]:
-        return [message.value() for message in everything_in(self.config, self.topic)]
-
-    async def close(self) -> None:
-        await self.producer.drain(0)
-        self.producer.close()
+def with_topic(kafka: SharedKafka, **settings: str) -> tuple[PipelineConfig, str]:
+    config = pipeline_on(kafka.bootstrap_servers)
+    (topic,) = config.kafka.topic_names
+    make_topic(config, topic, 2, settings)
+    return config, topic
 
 
-def test_what_is_sent_after_something_was_given_up_goes_another_way_and_younger_records_arrive(
-    own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 0)
+def on_a_loop(config: PipelineConfig, work: Callable[[LoopProducer], Awaitable[T]], **properties: object) -> T:
+    """What `work` returns, with a producer that is drained and closed after it."""
 
-    async def run() -> None:
-        sender = Sender(own_kafka.bootstrap_servers)
-        assert isinstance(await sender.outcome(sender.send(b"first")), Place)
-        own_kafka.pause()
-        given_up, younger = sender.send(b"given up"), sender.send(b"younger")
-        sender.producer.give_up(given_up)
-        assert len(sender.troubles) == 1
-        another = sender.send(b"another way")
-        assert another.client is not younger.client
-        sender.producer.give_up(given_up)
-        assert sender.send(b"the same").client is another.client, "one change is enough"
-        own_kafka.resume()
-        assert isinstance(await sender.outcome(younger), Place)
-        assert isinstance(await sender.outcome(another), Place)
-        assert sorted(map(str, sender.stored())) == sorted(map(str, set(sender.stored()))), "none is there twice"
-        await sender.close()
-
-    asyncio.run(run())
-
-
-def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
-    own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 0)
-
-    async def run() -> None:
-        sender = Sender(own_kafka.bootstrap_servers)
-        assert isinstance(await sender.outcome(sender.send(b"first")), Place)
-        own_kafka.kill()
+    async def worked() -> T:
+        ours = {"delivery.report.only.error": False, "linger.ms": 2}
+        all_of_them = {**producer_properties(config.kafka, "tests"), **ours, **properties}
+        producer = LoopProducer(all_of_them, patience_seconds=5)
         try:
-            given_up = sender.send(b"given up")
-            sender.producer.give_up(given_up)
-            assert await sender.outcome(given_up, PATIENCE_SECONDS / 2) is None, "it may still be stored"
-            dropped = await sender.outcome(given_up, 4 * PATIENCE_SECONDS)
-            assert isinstance(dropped, loop_producer.Failure)
-            assert dropped.kind == "unknown"
-            assert (sender.producer.records, sender.producer.bytes) == (0, 0)
+            return await work(producer)
         finally:
-            own_kafka.restart()
-        assert isinstance(await sender.outcome(sender.send(b"last")), Place)
-        assert sender.stored() == [b"first", b"last"]
-        await sender.close()
+            await producer.drain(SECONDS)
+            assert (producer.records, producer.bytes) == (0, 0), "nothing is in flight after a drain"
+            producer.close()
 
-    asyncio.run(run())
+    return asyncio.run(worked())
 
 
-def test_a_young_producer_is_not_replaced(own_kafka: LocalKafka) -> None:
-    async def run() -> None:
-        sender = Sender(own_kafka.bootstrap_servers)
-        shipment = sender.send(b"first")
-        sender.producer.give_up(shipment)
-        assert sender.send(b"second").client is shipment.client
-        assert isinstance(await sender.outcome(shipment), Place), "it goes on, and may arrive"
-        await sender.close()
+def ship(producer: LoopProducer, topic: str, values: list[bytes]) -> Shipment:
+    shipment = producer.shipment(len(values), sum(map(len, values)))
+    for index, value in enumerate(values):
+        producer.send(shipment, index, topic, None, value, [("n", b"%d" % index)])
+    producer.sent()
+    return shipment
 
-    asyncio.run(run())
+
+def test_each_record_s_outcome_is_its_place_in_the_topic(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka)
+    values = [b"value %d" % number for number in range(500)]
+
+    async def work(producer: LoopProducer) -> list[object]:
+        shipments = [ship(producer, topic, values[start : start + 50]) for start in range(0, 500, 50)]
+        assert (producer.records, producer.bytes) == (500, sum(map(len, values)))
+        await asyncio.wait([shipment.done for shipment in shipments], timeout=SECONDS)
+        assert all(shipment.seconds > 0 for shipment in shipments)
+        return [outcome for shipment in shipments for outcome in shipment.outcomes]
+
+    outcomes = on_a_loop(config, work)
+    there = {Place(one.partition() or 0, one.offset() or 0): one for one in everything_in(config, topic)}
+    found = [there[outcome] for outcome in outcomes if isinstance(outcome, Place)]
+    assert [message.value() for message in found] == values
+    assert found[0].headers() == [("n", b"0")]
+
+
+def test_a_record_that_the_topic_finds_too_large_is_told_apart(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka, **{"max.message.bytes": "1000"})
+
+    async def work(producer: LoopProducer) -> list[object]:
+        shipment = ship(producer, topic, [b"x" * 5000])
+        await asyncio.wait([shipment.done], timeout=SECONDS)
+        return list(shipment.outcomes)
+
+    (outcome,) = on_a_loop(config, work, **{"compression.type": "none"})
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == "too_large"
+
+
+def test_a_topic_that_is_not_there_is_not_stored_or_unknown_and_told_as_trouble(
+    kafka: SharedKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, _ = with_topic(kafka)
+    monkeypatch.setattr(loop_producer, "SPARE_SECONDS", -loop_producer.YOUNG_SECONDS)  # librdkafka gives it up at once
+    told: list[str] = []
+
+    async def worked() -> list[object]:
+        properties = {**producer_properties(config.kafka, "tests"), "delivery.report.only.error": False}
+        producer = LoopProducer(properties, patience_seconds=1.5, trouble=told.append)
+        shipment = ship(producer, "nobody.made.this", [b"x"])
+        await asyncio.wait([shipment.done], timeout=SECONDS)
+        why = await asyncio.to_thread(producer.look_for, "nobody.made.this", 5.0)
+        await producer.drain(SECONDS)
+        producer.close()
+        return [*shipment.outcomes, why]
+
+    outcome, why = asyncio.run(worked())
+    assert isinstance(outcome, Failure)
+    assert outcome.kind in ("not_stored", "unknown")
+    assert told
+    assert "streamlake topics apply" in str(why)
+
+
+def test_a_topic_that_is_there_has_nothing_wrong(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka)
+
+    async def work(producer: LoopProducer) -> str | None:
+        return await asyncio.to_thread(producer.look_for, topic, 10.0)
+
+    assert on_a_loop(config, work) is None
+
+
+def test_a_full_queue_is_an_outcome_of_the_records_that_found_no_room(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka)
+
+    async def work(producer: LoopProducer) -> list[object]:
+        shipment = ship(producer, topic, [b"x"] * 100)  # nobody polls in between
+        await asyncio.wait([shipment.done], timeout=SECONDS)
+        return list(shipment.outcomes)
+
+    outcomes = on_a_loop(config, work, **{"queue.buffering.max.messages": 10, "linger.ms": 200})
+    stored = [outcome for outcome in outcomes if isinstance(outcome, Place)]
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    assert len(stored) == len(everything_in(config, topic)) == 10
+    assert {failure.kind for failure in failed} == {"not_stored"}
+
+
+def test_other_properties_hold_from_then_on_and_what_was_in_flight_arrives(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka)
+
+    async def work(producer: LoopProducer) -> list[object]:
+        before = ship(producer, topic, [b"before"])
+        producer.change({"batch.size": 500})
+        after = ship(producer, topic, [b"after"])
+        await asyncio.wait([before.done, after.done], timeout=SECONDS)
+        return [*before.outcomes, *after.outcomes]
+
+    assert all(isinstance(outcome, Place) for outcome in on_a_loop(config, work))
+    assert sorted(message.value() or b"" for message in everything_in(config, topic)) == [b"after", b"before"]
+
+
+def test_after_a_fatal_error_another_client_goes_on(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka)
+
+    async def work(producer: LoopProducer) -> list[object]:
+        broken = producer._producer
+        producer._error(KafkaError(KafkaError._FATAL, "made up", True))
+        while producer._producer is broken:
+            await asyncio.to_thread(int)  # the loop goes round
+        shipment = ship(producer, topic, [b"x"])
+        await asyncio.wait([shipment.done], timeout=SECONDS)
+        return list(shipment.outcomes)
+
+    (outcome,) = on_a_loop(config, work)
+    assert isinstance(outcome, Place)
+
+
+def test_what_is_given_up_at_a_drain_is_unknown(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka)
+
+    async def worked() -> list[object]:
+        properties = {**producer_properties(config.kafka, "tests"), "bootstrap.servers": "127.0.0.1:1", "log_level": 0}
+        properties |= {"delivery.report.only.error": False}
+        producer = LoopProducer(properties, patience_seconds=60)
+        shipment = ship(producer, topic, [b"x"] * 3)
+        await producer.drain(0.2)
+        await asyncio.wait([shipment.done], timeout=SECONDS)
+        producer.close()
+        return list(shipment.outcomes)
+
+    outcomes = asyncio.run(worked())
+    assert [type(outcome) for outcome in outcomes] == [Failure] * 3
+    assert {outcome.kind for outcome in outcomes if isinstance(outcome, Failure)} == {"unknown"}
