@@ -1,7 +1,7 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
 # and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
-# MINUTES are for torture and mutants, BACKEND (file or gs) for torture, RECORDS for bench, bench-edge and hostile, CASES for alike,
-# HOURS for soak, SINK (file or gs) for demo.
+# MINUTES are for torture and mutants, BACKEND (file or gs) and PART (edge) for torture, RECORDS for bench, bench-edge and
+# hostile, CASES for alike, HOURS for soak, SINK (file or gs) for demo.
 
 PYTHON3 ?= python3
 JOBS = 3
@@ -63,7 +63,7 @@ faults: $(NATIVE)  ## each step of a commit under each fault of the storage, buc
 
 torture: $(NATIVE)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
 	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) \
-		$(if $(BACKEND),--backend $(BACKEND))
+		$(if $(BACKEND),--backend $(BACKEND)) $(if $(PART),--part $(PART))
 
 mutants: $(NATIVE)  ## torture each mutant of the protocol until it is caught, MINUTES (5) at most; an hour
 	@$(PYTHON) tests/torture/mutants.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))

@@ -23,9 +23,6 @@ from streamlake.http_edge.streams import NOWHERE, Stream, marks
 
 log = structlog.get_logger("streamlake.http")
 
-SLACK_SECONDS = 0.5
-"""librdkafka looks for what has timed out now and then: its report may come this much after the time."""
-
 
 async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], body: bytes) -> Answer:
     """Take a request's records. Returns when Kafka has said what became of all, or its time is up.
@@ -103,8 +100,7 @@ class _Sending:
         self._outcomes: list[Outcome | None] = [None] * len(batch)
         self._less = [0] * len(batch)
         """What was left out of each dead letter, see LESS."""
-        wait_seconds = edge.settings.delivery_seconds + SLACK_SECONDS
-        self._deadline = asyncio.get_running_loop().time() + wait_seconds
+        self._deadline = asyncio.get_running_loop().time() + edge.settings.delivery_seconds
 
     async def all(self, size: int) -> None:
         """Send everything, `size` bytes of it; what the brokers refuse becomes a dead letter, and is sent as one."""
@@ -133,6 +129,8 @@ class _Sending:
         await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())
         if shipment.done.done():
             self._edge.of_stream[stream.name].delivery.observe(shipment.seconds)
+        else:
+            producer.give_up(shipment)
         for position, index in enumerate(indices):
             self._outcomes[index] = shipment.outcomes[position]
 
