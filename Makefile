@@ -1,7 +1,7 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
 # and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
-# MINUTES are for torture and mutants, BACKEND (file or gs) for torture, RECORDS for bench and hostile, CASES for alike,
-# HOURS for soak, SINK (file or gs) for demo.
+# MINUTES are for torture and mutants, BACKEND (file or gs) and PART (edge) for torture, RECORDS for bench, bench-edge and
+# hostile, CASES for alike, HOURS for soak, SINK (file or gs) for demo.
 
 PYTHON3 ?= python3
 JOBS = 3
@@ -14,7 +14,7 @@ NATIVE = $(VENV)/native
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup native wheel demo test check format bench bench-peers guard faults torture mutants hostile alike
+.PHONY: help setup native wheel demo test check format bench bench-peers bench-edge guard faults torture mutants hostile alike
 .PHONY: soak clean
 
 help:  ## list these targets
@@ -52,6 +52,9 @@ bench: $(NATIVE)  ## measure throughput, CPU, memory and start-up on this machin
 bench-peers: $(NATIVE)  ## land the same records by what else there is, too, each checked for what it landed; a quarter of an hour
 	@$(PYTHON) benchmarks/peers/run.py --json docs/measured/peers.json --chart docs/measured
 
+bench-edge: $(NATIVE)  ## post the same orders to the HTTP edge and to FastAPI and gthread, every answer checked; RECORDS of the look at memory
+	@$(PYTHON) benchmarks/edge/run.py --records $(or $(RECORDS),1000000) --json docs/measured/edge.json --chart docs/measured
+
 guard: $(NATIVE)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute
 	@$(PYTHON) benchmarks/guard.py
 
@@ -60,7 +63,7 @@ faults: $(NATIVE)  ## each step of a commit under each fault of the storage, buc
 
 torture: $(NATIVE)  ## break Kafka, network, disk and engines at random for MINUTES (5), and count every record; SEED repeats
 	@$(PYTHON) tests/torture/run.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) \
-		$(if $(BACKEND),--backend $(BACKEND))
+		$(if $(BACKEND),--backend $(BACKEND)) $(if $(PART),--part $(PART))
 
 mutants: $(NATIVE)  ## torture each mutant of the protocol until it is caught, MINUTES (5) at most; an hour
 	@$(PYTHON) tests/torture/mutants.py --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED))

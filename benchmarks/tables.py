@@ -1,4 +1,4 @@
-"""Writes what was measured into docs/performance.md: `make bench` and `make bench-peers` leave JSON, this makes tables.
+"""Writes what was measured into docs/performance.md: the benchmarks that `make` has leave JSON, this makes tables.
 
 python benchmarks/tables.py [--check]     with --check: ends with 1 where the document says something else
 """
@@ -12,6 +12,11 @@ from typing import Any
 
 DOCS = Path(__file__).parents[1] / "docs"
 DOCUMENT, MEASURED = DOCS / "performance.md", DOCS / "measured"
+WORKS = (
+    ("single", "one record a request"),
+    ("crowd", "one record a request"),
+    ("lines", "100 records a request (NDJSON)"),
+)
 MACHINE = ("cpu", "cores", "memory_gib", "kernel", "python", "librdkafka", "confluent-kafka", "pyarrow")
 
 
@@ -19,7 +24,7 @@ def main(*, check: bool) -> int:
     """Write the tables, or compare."""
     text = DOCUMENT.read_text()
     made = text
-    for name, table in (("peers", peers), ("bench", figures)):
+    for name, table in (("peers", peers), ("bench", figures), ("edge", edge)):
         made = between(made, name, table(json.loads((MEASURED / f"{name}.json").read_text())))
     if check:
         return int(made != text)
@@ -71,6 +76,53 @@ def figures(found: Mapping[str, Any]) -> list[str]:
         name = one["name"].strip() + (f" ({one['remark']})" if one["remark"] else "")
         rows.append(f"| {name} | {values} {one['unit']} | {aim} | {met} |")
     return [*rows, "", _machine(found["machine"])]
+
+
+def edge(found: Mapping[str, Any]) -> list[str]:
+    """Everybody by what is posted, the quickest first, then our own figures beside their aims."""
+    lines: list[str] = []
+    for kind, what in WORKS:
+        lines += [
+            (
+                f"| {what}, {found['connections'][kind]} connections | records/s (least … most) | p50 / p99 ms "
+                "| CPU s a million | client | acknowledged and in the topic |"
+            ),
+            "|---|---|---|---|---|---|",
+        ]
+        measured = [one for one in found["contenders"] if one["works"][kind]["records_a_second"]]
+        for one in sorted(measured, key=lambda one: -median(one["works"][kind]["records_a_second"])):
+            work = one["works"][kind]
+            cells = [
+                f"**{one['name']}**" if one["ours"] else one["name"],
+                _spread(work["records_a_second"]),
+                f"{_number(median(work['p50_ms']))} / {_number(median(work['p99_ms']))}",
+                _spread(work["cpu_seconds_a_million"]),
+                f"{median(work['load_client_share_of_a_core']):.0%}",
+                one["stored"] + (f", {one['other_answers']:,} not answered 2xx" if one["other_answers"] else ""),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+        unavailable = [one for one in found["contenders"] if one["unavailable"]]
+        lines += [f"| {one['name']} | not measured: {one['unavailable']} | | | | |" for one in unavailable]
+        alone = found["load_client"][kind]
+        lines += [
+            "",
+            (
+                f"The load client against a server that does nothing: {alone['requests_a_second']:,.0f} requests/s "
+                f"with {alone['share_of_a_core']:.0%} of a core."
+            ),
+            "",
+        ]
+    looks = ", ".join(f"{look['pss']:.0f}" for look in found["memory"])
+    spreads = ", ".join(" + ".join(map(str, spread)) for spread in found["connections_of_workers"])
+    *rows, _, said = figures(found)
+    return [
+        *lines,
+        *rows,
+        "",
+        f"Memory, look by look: {looks} MiB. Sixteen connections on two workers: {spreads}.",
+        "",
+        said,
+    ]
 
 
 def _absent(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -65,6 +65,11 @@ class Validator(Protocol):
     def validate(self, batch: Batch) -> Verdict:
         """The verdict over every message of `batch`."""
 
+    # A validator may also have `json_schema(self) -> Mapping[str, object] | None`: what an accepted payload looks like
+    # as a JSON Schema (draft 2020-12, JSON values only, a `$ref` leads into the schema itself); None where that can't
+    # be said. It is for people and their tools, decides nothing, and may allow more than `validate` does. The HTTP edge
+    # asks once when it begins, for /openapi.json and /docs; one without it is shown as taking anything.
+
 
 class DeadLetterSender(Protocol):
     """Copies dead letters to where other systems read them, at least once."""

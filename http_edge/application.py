@@ -5,15 +5,19 @@ from typing import Any
 
 import falcon
 import falcon.asgi
+import orjson
 import structlog
 from falcon.asgi import Request, Response
 
 from streamlake.config.model import PipelineConfig
 from streamlake.http_edge.edge import Edge
 from streamlake.http_edge.gate import Gate
+from streamlake.http_edge.openapi import document, record_schemas
+from streamlake.http_edge.page import HEADERS, page
 from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.quota import Quotas
 from streamlake.http_edge.resources import (
+    FixedResource,
     IngestResource,
     LiveResource,
     MetricsResource,
@@ -49,6 +53,9 @@ def make_app(config: PipelineConfig, quotas: Quotas | None = None, suspects: Sus
     app.add_route("/livez", LiveResource())
     app.add_route("/readyz", ReadyResource(edge))
     app.add_route("/metrics", MetricsResource(edge))
+    records = record_schemas(edge)
+    app.add_route("/openapi.json", FixedResource(orjson.dumps(document(edge, records)), "application/json"))
+    app.add_route("/docs", FixedResource(page(edge, records).encode(), "text/html; charset=utf-8", HEADERS))
     app.add_error_handler(falcon.HTTPError, _http_error)
     app.add_error_handler(Exception, _bug)
     return Gate(edge, app)

@@ -60,7 +60,6 @@ class Edge:
         properties = producer_properties(self.config.kafka, f"streamlake-{self.config.pipeline}-http")
         properties |= {
             "delivery.report.only.error": False,
-            "delivery.timeout.ms": int(settings.delivery_seconds * 1000),
             # More than what is let in: librdkafka's queue is never what is full.
             "queue.buffering.max.kbytes": max(65_536, 4 * settings.queue_bytes_max // 1024),
             "queue.buffering.max.messages": 1_000_000,
@@ -69,18 +68,20 @@ class Edge:
         if not {"linger.ms", "queue.buffering.max.ms"} & set(self.config.kafka.properties):
             properties["linger.ms"] = LINGER_MS
         properties.pop("message.timeout.ms", None)  # the other name of delivery.timeout.ms
-        self.producer = LoopProducer(properties, trouble=lambda _why: self.circuit.suspect())
+        self.producer = LoopProducer(
+            properties, patience_seconds=settings.delivery_seconds, trouble=lambda _why: self.circuit.suspect()
+        )
         self.circuit = Circuit(self._topics, self.producer.look_for)
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._look_around())]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.circuit.asked.wait(), FIRST_SECONDS)
 
     async def stop(self) -> None:
-        """Wait for what is in flight, and let go of everything."""
+        """Let go of everything; all requests are answered, and nobody waits for anything any more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.producer.drain(self.settings.delivery_seconds + 1)
+        await self.producer.drain(0)
         self.producer.close()
 
     @property

@@ -81,6 +81,10 @@ class Gate:
         except GoneError:
             metrics.answered("gone")
             return
+        except Exception:
+            log.exception("request failed", path=scope["path"][:200])
+            await answer(scope, ProblemError("internal", "nothing was stored"), send)
+            return
         metrics.bytes.inc(len(body))
         scope[TAKEN] = (admitted, head, body)
 

@@ -16,15 +16,12 @@ from streamlake.engine.records import Batch, DeadLetter, Header, Reason, Refusal
 from streamlake.http_edge import answers
 from streamlake.http_edge.admission import RETRY_SECONDS, Admitted
 from streamlake.http_edge.answers import Answer
-from streamlake.http_edge.bodies import decompressed, too_large
+from streamlake.http_edge.bodies import decompressed
 from streamlake.http_edge.edge import Edge
 from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.streams import NOWHERE, Stream, marks
 
 log = structlog.get_logger("streamlake.http")
-
-SLACK_SECONDS = 0.5
-"""librdkafka looks for what has timed out now and then: its report may come this much after the time."""
 
 
 async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], body: bytes) -> Answer:
@@ -74,7 +71,8 @@ def _check_count(edge: Edge, admitted: Admitted, count: int) -> None:
     stream = admitted.stream
     if count > stream.settings.records_max:
         limit = stream.settings.records_max
-        raise too_large(f"the body has {count} records, and {limit} are taken", limit)
+        detail = f"the body has {count} records, and {limit} are taken; send less at a time"
+        raise ProblemError("too-large", detail, more={"limit_records": limit})
     if stream.bucket is not None:
         wait = edge.quotas.take(f"{admitted.owner}/{stream.name}", stream.bucket, count)
         if wait:
@@ -102,8 +100,7 @@ class _Sending:
         self._outcomes: list[Outcome | None] = [None] * len(batch)
         self._less = [0] * len(batch)
         """What was left out of each dead letter, see LESS."""
-        wait_seconds = edge.settings.delivery_seconds + SLACK_SECONDS
-        self._deadline = asyncio.get_running_loop().time() + wait_seconds
+        self._deadline = asyncio.get_running_loop().time() + edge.settings.delivery_seconds
 
     async def all(self, size: int) -> None:
         """Send everything, `size` bytes of it; what the brokers refuse becomes a dead letter, and is sent as one."""
@@ -132,6 +129,8 @@ class _Sending:
         await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())
         if shipment.done.done():
             self._edge.of_stream[stream.name].delivery.observe(shipment.seconds)
+        else:
+            producer.give_up(shipment)
         for position, index in enumerate(indices):
             self._outcomes[index] = shipment.outcomes[position]
 

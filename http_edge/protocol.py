@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from streamlake.http_edge.problems import PROBLEM_TYPE, TITLES, ProblemError
+from streamlake.http_edge.sockets import hang_up
 
 HEAD_BYTES_MAX = 32 * 1024
 HEADERS_MAX = 100
@@ -176,9 +177,16 @@ class EdgeProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def close_if_idle(self) -> None:
-        """End the connection unless there is a request on it."""
-        if not self._in_flight and self._phase in ("opened", "idle"):
+        """End the connection unless there is a request on it, or in the kernel and not read yet."""
+        if self._in_flight or self._phase not in ("opened", "idle") or self.transport.is_closing():
+            return
+        # Under TLS the end is said in its own words, which takes the loop's time: unread is not seen there either.
+        if self.scheme == "https" or hang_up(self.transport.get_extra_info("socket").fileno()):
             self.transport.close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """The timer of uvicorn, which may come late, and before what has come meanwhile is read."""
+        self.close_if_idle()
 
     def check(self, now: float) -> None:
         """End the connection where a phase takes longer than it may."""
@@ -187,9 +195,9 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._phase != "opened" and self.transport.get_write_buffer_size() and waited > limits.request_seconds:
             self.transport.abort()  # it does not read
         elif self._phase == "opened" and waited > limits.header_seconds:
-            self.transport.close()  # it has never said a word
+            self.close_if_idle()  # it has never said a word
         elif self._phase == "idle" and waited > limits.idle_seconds:
-            self.transport.close()
+            self.close_if_idle()
         elif self._phase == "answer" or (self._phase == "head" and self._in_flight) or self.pipeline:
             if now - self._began > limits.request_seconds:
                 self.transport.abort()

@@ -1,6 +1,8 @@
 """What stands under each address, for Falcon: streams, health, metrics, and how all that is used."""
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import falcon
@@ -15,6 +17,8 @@ from streamlake.http_edge.ingest import ingest
 from streamlake.http_edge.problems import PROBLEM_TYPE, ProblemError
 
 log = structlog.get_logger("streamlake.http")
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class IngestResource:
@@ -93,6 +97,18 @@ class MetricsResource:
     async def on_get(self, _req: Request, resp: Response) -> None:
         """The metrics of all workers of this server."""
         resp.data, resp.content_type = self._edge.metrics.text(), CONTENT_TYPE_LATEST
+
+
+class FixedResource:
+    """What stays as it is while the edge lives: `/openapi.json` and `/docs`."""
+
+    def __init__(self, body: bytes, content_type: str, headers: Mapping[str, str] = NONE) -> None:
+        self._body, self._content_type, self._headers = body, content_type, headers
+
+    async def on_get(self, _req: Request, resp: Response) -> None:
+        """The bytes, as they were made at the start."""
+        resp.data, resp.content_type = self._body, self._content_type
+        resp.set_headers(dict(self._headers))
 
 
 def render(req: Request, resp: Response, problem: ProblemError) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from gunicorn.sock import TCP6Socket, TCPSocket
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import ConfigError, UsageError
 from streamlake.http_edge.quota import Quotas
+from streamlake.http_edge.sockets import let_nobody_in
 from streamlake.http_edge.suspects import DESKS, Suspects
 
 log = structlog.get_logger("streamlake.http")
@@ -26,6 +28,8 @@ OURS = ("bind", "workers", "worker_class", "reuse_port", "preload_app", "gracefu
 """gunicorn's settings that the YAML or this module decides on."""
 FIXED_WHILE_RUNNING = ("listen", "workers")
 BACKLOG = 2048
+HANDSHAKE_SECONDS = 0.2
+"""How long who was about to connect when the server was told to end may take for that."""
 SILENT_SECONDS = 30
 """A worker whose loop stands still for that long is killed."""
 
@@ -208,6 +212,25 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         self.app.config = config
         self.reload()
         log.info("reloaded", streams=sorted(config.http.streams if config.http else ()))
+
+    def handle_term(self) -> None:
+        """End. Nobody connects any more; who waits to be accepted is (a worker may have to be started for that).
+
+        Then the sockets are closed, which would reset whoever waits there, and the workers are told to end.
+        """
+        for listener in self.LISTENERS:
+            let_nobody_in(listener.sock)
+        now = time.monotonic()
+        at_least, at_most = now + HANDSHAKE_SECONDS, now + self.app.config.http.drain_seconds
+        while (now := time.monotonic()) < at_least or (now < at_most and self._somebody_waits()):
+            self.reap_workers()
+            self.manage_workers()
+            time.sleep(0.02)
+        super().handle_term()
+
+    def _somebody_waits(self) -> bool:
+        """Whether a connection is not accepted yet; False where the kernel does not say, which is not on Linux."""
+        return any(listener.get_backlog() > 0 for listener in self.LISTENERS)
 
     def handle_int(self) -> None:
         """Ctrl-C: as SIGTERM, which answers everything first."""

@@ -36,6 +36,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
         "proxy_headers": False,
     }
 
+    sockets: list[Any]
     slot: int | None = None
     """Which of the server's sockets this worker accepts from; None for all of them."""
     desk: int | None = None
@@ -47,6 +48,15 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
             # The base class gives them gunicorn's handlers, of which there are none: bare text on standard error.
             logger = logging.getLogger(name)
             logger.handlers, logger.propagate = [], True
+
+    def init_process(self) -> None:
+        """As gunicorn's, without the sockets of others: those would stay open with this process, and accept nobody."""
+        if self.slot is not None:
+            others = list(self.sockets)  # the list itself is the server's
+            self.sockets = [others.pop(self.slot)]
+            for other in others:
+                other.close()
+        super().init_process()
 
     async def _serve(self) -> None:
         gate = self.wsgi
@@ -70,8 +80,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
             self.config.forwarded_allow_ips = list(settings.trusted_proxies)
         server = EdgeServer(self.config, gate)
         self._install_sigquit_handler()
-        sockets = self.sockets if self.slot is None else [self.sockets[self.slot]]
-        await server.serve(sockets=[socket.sock for socket in sockets])
+        await server.serve(sockets=[socket.sock for socket in self.sockets])
         if not server.started:
             sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
@@ -93,9 +102,9 @@ class EdgeServer(Server):
     async def shutdown(self, sockets: Any = None) -> None:
         """Take what has connected already, answer everything, and leave.
 
-        The order: what waits in the socket's queue is accepted; the socket is let go, so that a client that comes now
-        is refused before it has sent anything; what is in flight is answered, each time with the connection's end;
-        a connection without a request is kept for LINGER_SECONDS, for one may be under way.
+        The order: what waits in the socket's queue is accepted; the socket is let go (whoever waits there then is the
+        next worker's, or there is nobody: `EdgeArbiter.handle_term`); what is in flight is answered, each time with
+        the connection's end; a connection without a request is kept for LINGER_SECONDS, for one may be under way.
         """
         loop = asyncio.get_running_loop()
         self._edge.drain_until = loop.time() + self._edge.settings.drain_seconds - LEAVE_SECONDS
@@ -111,12 +120,14 @@ class EdgeServer(Server):
     async def _look_after(self, linger_until: float) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(0.1)
             self._check()
+            for connection in self.server_state.connections:
+                connection.shutdown()  # once more: some were accepted last
             if loop.time() >= linger_until:
                 for connection in list(self.server_state.connections):
                     assert isinstance(connection, EdgeProtocol), "there are no others"
                     connection.close_if_idle()
+            await asyncio.sleep(0.1)
 
     def _check(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -18,6 +18,7 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     monkeypatch.syspath_prepend(str(BENCHMARKS / "peers"))
+    monkeypatch.syspath_prepend(str(BENCHMARKS / "edge"))
     yield import_module
     for name in set(sys.modules) - before:
         del sys.modules[name]

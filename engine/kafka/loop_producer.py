@@ -2,6 +2,10 @@
 
 One thread and no locks. librdkafka's reports are fetched by `poll(0)` on the loop: every millisecond while something
 is in flight, else now and then for its errors. A thread that polls would fight for the interpreter at each report.
+
+How long a record may take is counted here, and not by librdkafka: once that gives one up, it begins a new epoch, and
+sends again, as if they were new, those that the broker may have stored already (librdkafka's issue 4953). They would
+be there twice, and be reported as sent once.
 """
 
 import asyncio
@@ -20,6 +24,10 @@ from streamlake.engine.records import Header
 FAST_SECONDS = 0.001
 SLOW_SECONDS = 0.1
 """Between two looks for reports: while something is in flight, and while nothing is."""
+YOUNG_SECONDS = 5.0
+"""A producer that is younger may not even have connected: another one in its place would not be quicker."""
+SPARE_SECONDS = 10.0
+"""So much later librdkafka would give a record up that we have dropped, see `give_up`."""
 
 
 class Place(NamedTuple):
@@ -46,7 +54,6 @@ _KINDS: dict[int, FailureKind] = {
     KafkaError.MSG_SIZE_TOO_LARGE: "too_large",
     KafkaError.RECORD_LIST_TOO_LARGE: "too_large",
     KafkaError.INVALID_RECORD: "invalid",
-    KafkaError._PURGE_QUEUE: "not_stored",  # noqa: SLF001  # librdkafka's own
     KafkaError._QUEUE_FULL: "not_stored",  # noqa: SLF001  # librdkafka's own
     KafkaError._UNKNOWN_TOPIC: "not_stored",  # noqa: SLF001  # librdkafka's own
     KafkaError._UNKNOWN_PARTITION: "not_stored",  # noqa: SLF001  # librdkafka's own
@@ -63,10 +70,12 @@ _KINDS: dict[int, FailureKind] = {
 class Shipment:
     """Records that are answered together. `done` is set when each has an outcome; `outcomes` has them by index."""
 
-    __slots__ = ("_producer", "began", "done", "left", "outcomes", "seconds", "size")
+    __slots__ = ("_producer", "began", "client", "done", "left", "outcomes", "seconds", "size")
 
-    def __init__(self, producer: "LoopProducer", count: int, size: int, done: "asyncio.Future[None]") -> None:
-        self._producer = producer
+    def __init__(
+        self, producer: "LoopProducer", client: Producer, count: int, size: int, done: "asyncio.Future[None]"
+    ) -> None:
+        self._producer, self.client = producer, client
         self.outcomes: list[Outcome | None] = [None] * count
         self.left = count
         self.size = size
@@ -101,19 +110,23 @@ class LoopProducer:
         self,
         properties: Properties,
         *,
+        patience_seconds: float,
         trouble: Callable[[str], None] = lambda _why: None,
         arrived: Callable[[Shipment], None] = lambda _shipment: None,
     ) -> None:
-        """`trouble` is told, in a sentence, of whatever may mean that the brokers are away; `arrived` of each shipment.
+        """`patience_seconds` is how long anybody waits for a shipment; longer a record is not tried to be sent.
 
+        `trouble` is told, in a sentence, of whatever may mean that the brokers are away; `arrived` of each shipment.
         Raises ConfigError on a property that librdkafka refuses; asks no broker yet.
         """
         self.records = self.bytes = 0
         """What is in flight."""
-        self._properties = properties
+        never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS
+        self._properties: Properties = {**properties, "delivery.timeout.ms": int(never_seconds * 1000)}
+        self._patience_seconds = patience_seconds
         self._servers = str(properties.get("bootstrap.servers", ""))
         self._trouble, self._told = trouble, arrived
-        self._former: list[Producer] = []
+        self._former: list[tuple[Producer, float]] = []
         self._fatal = False
         self._loop = asyncio.get_running_loop()
         self._empty = asyncio.Event()
@@ -123,17 +136,27 @@ class LoopProducer:
         self._timer = self._loop.call_later(SLOW_SECONDS, self._tick)
 
     def change(self, properties: Properties) -> None:
-        """Go on with other properties; what is in flight arrives all the same."""
+        """Go on with other properties; what is in flight arrives all the same, if somebody still waits for it."""
         self._properties = {**self._properties, **properties}
-        self._former.append(self._producer)
+        self._former.append((self._producer, self._loop.time() + self._patience_seconds))
         self._producer = self._made()
+
+    def give_up(self, shipment: Shipment) -> None:
+        """Nobody waits for it any longer. What is sent from now on goes another way, on connections of its own.
+
+        Younger shipments are waited for. Then what is left of the old way is dropped, this shipment, too: so long its
+        records may still be stored.
+        """
+        self._trouble(f"sending: no answer from {self._servers} within {self._patience_seconds:g} s")
+        if shipment.client is self._producer and self._loop.time() > self._made_at + YOUNG_SECONDS:
+            self.change({})
 
     def shipment(self, count: int, size: int) -> Shipment:
         """Begin a shipment of `count` (1 or more) records with `size` bytes in all; then `send` each of them."""
         self.records += count
         self.bytes += size
         self._empty.clear()
-        return Shipment(self, count, size, self._loop.create_future())
+        return Shipment(self, self._producer, count, size, self._loop.create_future())
 
     def send(
         self,
@@ -200,17 +223,21 @@ class LoopProducer:
         """Return when nothing is in flight; after `seconds` what is left is given up: its outcome is unknown."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._empty.wait(), seconds)
-        for producer in (self._producer, *self._former):
+        for producer in self._all():
             producer.purge()
             producer.poll(0)
 
     def close(self) -> None:
         """Let go of the connections. `drain` first."""
         self._timer.cancel()
-        for producer in (self._producer, *self._former):
+        for producer in self._all():
             producer.flush(0.1)
 
+    def _all(self) -> Sequence[Producer]:
+        return [self._producer, *(producer for producer, _ in self._former)]
+
     def _made(self) -> Producer:
+        self._made_at = self._loop.time()
         return make_client(Producer, {**self._properties, "error_cb": self._error})
 
     def _error(self, error: KafkaError) -> None:
@@ -221,10 +248,16 @@ class LoopProducer:
     def _tick(self) -> None:
         self._producer.poll(0)
         if self._former:
-            self._former = [producer for producer in self._former if producer.poll(0) or len(producer)]
+            self._former = [former for former in self._former if self._is_waited_for(*former)]
         if self._fatal:
             # A fatal error is one that an idempotent producer can't go on after; what it held is reported as failed.
             self._fatal = False
             self.change({})
         self._fast = self.records > 0
         self._timer = self._loop.call_later(FAST_SECONDS if self._fast else SLOW_SECONDS, self._tick)
+
+    def _is_waited_for(self, producer: Producer, until: float) -> bool:
+        """Whether a former producer still has something; after `until` what it has is dropped."""
+        if self._loop.time() > until:
+            producer.purge()
+        return bool(producer.poll(0)) or len(producer) > 0

@@ -86,6 +86,10 @@ class Gate:
             return Refusal(index, "invalid", f"the top level is {_kind(document)}, not an object (`top_level`)")
         return None
 
+    def described(self, schema: Mapping[str, object]) -> Mapping[str, object]:
+        """A payload's JSON Schema with what the gate asks for beside it."""
+        return {"type": "object", **schema} if self.top_level == "object" else schema
+
     def admit(
         self, values: Sequence[bytes | None], refused: dict[int, Refusal], indices: Sequence[int] | None = None
     ) -> Iterator[Admitted]:

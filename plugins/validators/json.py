@@ -37,6 +37,10 @@ class JsonValidator:
             raise no_columns("json")
         return cls(read.gate())
 
+    def json_schema(self) -> Mapping[str, object]:
+        """An object, or anything where `top_level` says so."""
+        return self._gate.described({})
+
     def validate(self, batch: Batch) -> Verdict:
         """Refuse what is not JSON, or not JSON that means the same to every reader."""
         refused: dict[int, Refusal] = {}

@@ -54,7 +54,7 @@ class JsonSchemaValidator:
         self, schema: JsonObject, gate: Gate, *, origin: str, ignore_unknown_formats: bool, columns: bool
     ) -> None:
         """`origin` names the schema in errors. Raises ConfigError when it can't be used."""
-        self._gate = gate
+        self._gate, self._schema = gate, schema
         self._validator = _compiled(schema, origin, ignore_unknown_formats=ignore_unknown_formats)
         self._columns: tuple[Column, ...] | None = columns_of(schema, origin) if columns else None
         self._decoder = decoder_of(schema, gate, self._columns)
@@ -87,6 +87,10 @@ class JsonSchemaValidator:
             schema, origin = read.schema_, "validator.schema"
         ignore = read.unknown_formats == "ignore"
         return cls(schema, read.gate(), origin=origin, ignore_unknown_formats=ignore, columns=columns)
+
+    def json_schema(self) -> Mapping[str, object]:
+        """The schema, as it was given."""
+        return self._gate.described(self._schema)
 
     def validate(self, batch: Batch) -> Verdict:
         """Refuse what is not JSON and what the schema does not allow, each with its first broken rule."""

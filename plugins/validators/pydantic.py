@@ -94,6 +94,13 @@ class PydanticValidator:
         read = read_options(PydanticOptions, options, "pydantic")
         return cls(load_model(read.model), read.gate(), strict=read.strict, columns=columns)
 
+    def json_schema(self) -> Mapping[str, object] | None:
+        """What the model reads; None where one of its types has no JSON Schema."""
+        try:
+            return self._gate.described(self._model.model_json_schema())
+        except pydantic.PydanticUserError:
+            return None
+
     def validate(self, batch: Batch) -> Verdict:
         """Refuse what is not JSON and what the model does not take, each with its first error.
 

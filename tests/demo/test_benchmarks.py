@@ -50,3 +50,21 @@ def test_every_measurement_gives_its_figures(kafka: SharedKafka, what: str, figu
     sure = [figure for figure in found["figures"] if (what, figure["unit"]) != ("landing", "MiB")]
     assert all(figure["value"] > 0 for figure in sure), sure
     assert {"cpu", "cores", "librdkafka"} <= set(found["machine"])
+
+
+def test_the_edges_benchmark_measures_and_finds_every_acknowledged_record(kafka: SharedKafka, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / "edge" / "run.py"), "--quick", "--json", str(tmp_path / "found.json")]
+    command += ["--chart", str(tmp_path)]
+    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    ours, gthread = found["contenders"]
+    for one in (ours, gthread):
+        assert (one["unavailable"], one["stored"], one["other_answers"]) == ("", "each", 0)
+        assert one["acknowledged"] == one["in_topic"] > 1_000
+        assert all(min(work["records_a_second"]) > 0 for work in one["works"].values())
+    assert all(figure["value"] > 0 for figure in found["figures"] if "grown" not in figure["name"])
+    assert found["memory"][-1]["records"] >= 2_000
+    assert [sum(spread) for spread in found["connections_of_workers"]] == [16]
+    assert len(list(tmp_path.glob("edge-*.svg"))) == 6

@@ -142,6 +142,12 @@ def test_who_takes_json_gets_it(edge: RunningEdge, accept: str) -> None:
     assert edge.post(ORDERS[0], accept=accept).status == 202
 
 
+def test_a_limit_that_was_passed_is_told_in_its_unit(edge: RunningEdge) -> None:
+    records, size = edge.post(b"{}\n" * 1001, LINES).json, edge.post(b" " * 1_048_577).json
+    assert (records["limit_records"], records.get("limit_bytes")) == (1000, None)
+    assert (size["limit_bytes"], size.get("limit_records")) == (1_048_576, None)
+
+
 def test_known_streams_are_named_where_one_is_not_known(edge: RunningEdge) -> None:
     assert edge.post(b"{}", path="/ingest/ordres").json["streams"] == ["orders"]
 

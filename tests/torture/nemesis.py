@@ -8,22 +8,42 @@ import random
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, Protocol, TypeVar
 
 import psutil
 from confluent_kafka import KafkaException
 from torture.faults import ALL_FAULTS, FAULTS, KILLS, ON_A_DISK, UNPICKED
-from torture.world import World
+from torture.proxy import Wires
 
 
-class Nemesis:
-    """Chooses and counts. `enabled` are the kinds of this seed, each with its weight."""
+class Tormented(Protocol):
+    """A world: what ends every wait of a fault, and the wires that are mended last."""
+
+    over: threading.Event
+    wires: Wires
+
+
+W = TypeVar("W", bound=Tormented)
+
+
+class Nemesis(Generic[W]):
+    """Chooses and counts. `faults` are all kinds, `enabled` those of this seed and their weights, `kills` the kills."""
 
     def __init__(
-        self, world: World, enabled: Mapping[str, float], seed: int, *, per_minute: float, at_once: int
+        self,
+        world: W,
+        faults: Mapping[str, tuple[Callable[[W, random.Random], bool], float]],
+        enabled: Mapping[str, float],
+        kills: Collection[str],
+        seed: int,
+        *,
+        per_minute: float,
+        at_once: int,
     ) -> None:
         self.world = world
+        self._faults, self._kills = faults, kills
         self._seed, self._begun = seed, 0
         self._luck = random.Random(seed)
         self.enabled = dict(enabled)
@@ -53,7 +73,7 @@ class Nemesis:
     def _begin(self, name: str) -> Future[bool]:
         """Start a fault. Its luck hangs on the seed and its number alone, not on who else is lucky meanwhile."""
         self._begun += 1
-        return self._pool.submit(ALL_FAULTS[name][0], self.world, random.Random(f"{self._seed} {self._begun}"))
+        return self._pool.submit(self._faults[name][0], self.world, random.Random(f"{self._seed} {self._begun}"))
 
     def missing(self) -> list[str]:
         """The kinds that were promised and never happened."""
@@ -64,7 +84,7 @@ class Nemesis:
         luck, choices = self._luck, list(self.enabled)
         turn = 1 if set(self.missing()) - set(self._running.values()) else luck.randrange(3)
         if turn == 0:
-            choices = [name for name in choices if name in KILLS] or choices
+            choices = [name for name in choices if name in self._kills] or choices
         elif turn == 1:
             idle = [name for name in choices if name not in self._running.values()] or choices
             least = min(self.happened[name] for name in idle)
@@ -86,3 +106,8 @@ def swarm(luck: random.Random, *, everything: bool, backend: str = "file") -> di
     names = [name for name in kinds if everything or name not in UNPICKED]
     chosen = [name for name in names if everything or name in KILLS or luck.random() < 2 / 3]
     return {name: kinds[name][1] * luck.choice([0.3, 1, 1, 3]) for name in chosen}
+
+
+def spared(name: str, words: Sequence[str]) -> bool:
+    """Whether a kind of fault is left out by one of the words."""
+    return any(word in name for word in words)

@@ -1,12 +1,14 @@
 """Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
 
     python tests/torture/run.py [--seed N] [--minutes M] [--everything | --storage] [--spare WORD …]
-                                [--keep FOLDER] [--mutant NAME] [--until-fault] [--backend file|gs]
+                                [--keep FOLDER] [--mutant NAME] [--until-fault] [--backend file|gs] [--part edge]
 
 Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
 nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
 have to catch up within CONVERGE_SECONDS, and the oracle counts. Exits 1 when anything was lost, doubled or altered,
 when the engines did not catch up, when the two judges differ, or when a promised fault never happened.
+
+`--part edge` tortures the HTTP edge instead, which has a world, faults and a judge of its own (`edge/`).
 """
 
 import argparse
@@ -18,10 +20,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +35,15 @@ from support.engine import pipeline_yaml
 from torture.acknowledged import acknowledged_beside
 from torture.asking import CONVERGE_SECONDS, caught_up, lags, proof
 from torture.bucket import OPTIONS, ROOT, Bucket
+from torture.edge import part as edge
+from torture.edge.mutants import EDGE_MUTANTS
 from torture.faults import ALL_FAULTS, KILLS, STORAGE, make_dead_topic
 from torture.hosts import Host
 from torture.logs import lies_in
-from torture.nemesis import Nemesis, swarm
+from torture.mutated.environment import mutating
+from torture.nemesis import Nemesis, spared, swarm
 from torture.oracle import TO_THE_END, Place
+from torture.outcome import Outcome
 from torture.power import journal_of
 from torture.proxy import Wires
 from torture.watching import Onlookers
@@ -62,26 +66,11 @@ SESSION_MS, SESSION_MS_STORAGE = (6000, 1000), (2500, 500)
 RECORDS_PER_SECOND = 300
 
 
-@dataclass
-class Outcome:
-    """How a run went; `faults` are the sentences that make it a failure.
-
-    `aborted`: where records of the main topic landed that Kafka delivered although their transaction was aborted.
-    """
-
-    seed: int
-    enabled: dict[str, float]
-    happened: Counter[str] = field(default_factory=Counter)
-    counts: dict[str, Any] = field(default_factory=dict)
-    aborted: set[Place] = field(default_factory=set)
-    faults: list[str] = field(default_factory=list)
-
-
 def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[str], None]) -> Outcome:
     """One run in `folder`, which holds all that it leaves."""
     luck = random.Random(seed)
     enabled = dict(STORAGE) if asked.storage else swarm(luck, everything=asked.everything, backend=asked.backend)
-    outcome = Outcome(seed, {name: weight for name, weight in enabled.items() if not _spared(name, asked.spare)})
+    outcome = Outcome(seed, {name: weight for name, weight in enabled.items() if not spared(name, asked.spare)}, KILLS)
     with ExitStack() as stack:
         ports = free_ports(2 * NODES)
         behind, before = ports[:NODES], ports[NODES:]
@@ -164,7 +153,7 @@ def _world(
     disk = folder / "disk.json"
     disk.write_text("{}")
     acknowledged_beside(disk).touch()
-    env = {"STREAMLAKE_TORTURE_DISK": str(disk), **_mutating(asked.mutant)}
+    env = {"STREAMLAKE_TORTURE_DISK": str(disk), **mutating(asked.mutant)}
     power = threading.Lock()
     lines = [bucket.environment(number) if bucket else {} for number in (*range(HOSTS), -1)]
     envs = [{**env, **line} for line in lines]
@@ -197,7 +186,7 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
     for host in world.hosts[:2]:
         host.start()
     per_minute, at_once = RATE_STORAGE if asked.storage else RATE
-    nemesis = Nemesis(world, outcome.enabled, seed, per_minute=per_minute, at_once=at_once)
+    nemesis = Nemesis(world, ALL_FAULTS, outcome.enabled, KILLS, seed, per_minute=per_minute, at_once=at_once)
 
     with onlookers.looking(until_fault=asked.until_fault), main, state:
         say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
@@ -241,6 +230,7 @@ def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:
     say("judging")
     lake = world.pipeline.parent / "lake"
     oracle_faults: list[str] = []
+    aborted: set[Place] = set()
     for topic, more in ((world.topic, []), (f"{world.topic}.state", ["--compacted"])):
         command = [sys.executable, str(HERE / "oracle.py"), world.servers, topic, str(lake), *more]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -250,43 +240,24 @@ def _judge(world: World, outcome: Outcome, say: Callable[[str], None]) -> None:
             outcome.faults.append(f"the oracle did not judge {topic}: {done.stderr[-2000:]}")
             continue
         oracle_faults += found["first"]
-        outcome.aborted |= {(partition, offset) for partition, offset in found["aborted"]}
+        aborted |= {(partition, offset) for partition, offset in found["aborted"]}
         counts = {name: found[name] for name in ("delivered", "landed", "dead", "skipped")}
         outcome.counts[topic] = counts
         # Nothing lost of nothing is no result.
         outcome.faults += [f"nothing: no record of {topic} was {name}" for name, count in counts.items() if not count]
-    proven = proof(world, "--kafka", aborted=outcome.aborted)
+    proven = proof(world, "--kafka", aborted=aborted)
+    if aborted:
+        outcome.remarks.append(f"Kafka delivered {len(aborted)} records of aborted transactions (docs/reliability.md)")
     outcome.faults += [f"oracle: {fault}" for fault in oracle_faults] + proven
     # What has not landed yet is lost to the oracle, and lag to `prove`: they can agree only where all has.
     if outcome.counts["caught up after seconds"] is not None and bool(oracle_faults) != bool(proven):
         outcome.faults.append("the judges differ: one of `prove` and the oracle found faults, the other none")
 
 
-def _mutating(mutant: str | None) -> dict[str, str]:
-    """The environment that puts a mutant into an engine, and into nothing else."""
-    return {"PYTHONPATH": str(HERE / "mutated"), "STREAMLAKE_TORTURE_MUTANT": mutant} if mutant else {}
-
-
-def _spared(name: str, words: list[str]) -> bool:
-    return any(word in name for word in words)
-
-
-def told(outcome: Outcome) -> str:
-    """The table of faults, the counts, and the closing line."""
-    lines = [f"{outcome.happened[name]:6}  {name}" for name in ALL_FAULTS if name in outcome.enabled]
-    lines.append(json.dumps(outcome.counts, indent=1))
-    kills = sum(outcome.happened[name] for name in KILLS)
-    lines += outcome.faults
-    end = "FAILED" if outcome.faults else "0 lost, 0 doubled, 0 altered"
-    if outcome.aborted:
-        lines.append(f"Kafka delivered {len(outcome.aborted)} records of aborted transactions (docs/reliability.md)")
-    lines.append(f"seed {outcome.seed}: {kills} kills, {sum(outcome.happened.values())} faults in all: {end}")
-    return "\n".join(lines)
-
-
 def replay(asked: argparse.Namespace, seed: int) -> str:
     """The command that runs this seed again, as a shell takes it."""
     words = ["python", "tests/torture/run.py", "--seed", str(seed), "--minutes", f"{asked.minutes:g}"]
+    words += ["--part", asked.part] if asked.part != "engine" else []
     words += [f"--{flag}" for flag in ("everything", "storage") if getattr(asked, flag)]
     words += ["--backend", asked.backend] if asked.backend != "file" else []
     words += ["--until-fault"] if asked.until_fault else []
@@ -301,6 +272,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make torture", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--part", choices=["engine", "edge"], default="engine", help="engines, or the HTTP edge")
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--everything", action="store_true", help="every kind of fault, not a seed's choice")
     kinds.add_argument(
@@ -311,7 +283,8 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--backend", choices=["file", "gs"], default="file", help="a root on a disk, or in a bucket")
     parser.add_argument("--keep", type=Path, default=None, help="leave lake, logs and Kafka's data in this folder")
-    parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="break the engine's protocol")
+    mutants = [mutant.name for mutant in (*MUTANTS, *EDGE_MUTANTS)]
+    parser.add_argument("--mutant", choices=mutants, help="break the protocol of the engine, or of the edge")
     parser.add_argument("--until-fault", action="store_true", help="end with the first thing that can't be right")
     return parser
 
@@ -326,11 +299,11 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         say = lambda text: print(f"torture: {text}", file=sys.stderr, flush=True)  # noqa: E731
         try:
-            outcome = torture(asked, seed, folder, say)
+            outcome = (edge.torture if asked.part == "edge" else torture)(asked, seed, folder, say)
         except Exception as error:
             error.add_note(f"this run could not be judged, so it failed\n{replay(asked, seed)}")
             raise
-    print(told(outcome))
+    print(outcome.told())
     if outcome.faults:
         print(replay(asked, seed))
     return 1 if outcome.faults else 0

@@ -7,5 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from model.mutants import MUTANTS, install
+from torture.edge.mutants import EDGE_MUTANTS
 
-install(next(mutant for mutant in MUTANTS if mutant.name == os.environ["STREAMLAKE_TORTURE_MUTANT"]))
+asked = os.environ["STREAMLAKE_TORTURE_MUTANT"]
+install(next(mutant for mutant in (*MUTANTS, *EDGE_MUTANTS) if mutant.name == asked))

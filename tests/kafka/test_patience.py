@@ -1,0 +1,118 @@
+"""The producer of the edge while Kafka stands still: what is given up, what is waited for, and what is dropped."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.broker import everything_in, make_topic, pipeline_on, unique
+
+from streamlake.engine.kafka import loop_producer
+from streamlake.engine.kafka.loop_producer import LoopProducer, Outcome, Place, Shipment
+from streamlake.engine.kafka.settings import producer_properties
+from streamlake.engine.local.kafka import LocalKafka
+
+PATIENCE_SECONDS = 2.0
+
+
+@pytest.fixture(scope="module")
+def own_kafka(kafka_parts: None) -> Iterator[LocalKafka]:
+    """A Kafka that this file stops."""
+    with LocalKafka() as kafka:
+        yield kafka
+
+
+class Sender:
+    """Sends single records to a topic of its own. `troubles` are what the producer has said of the brokers."""
+
+    def __init__(self, servers: str) -> None:
+        self.config = pipeline_on(servers)
+        self.topic = unique()
+        make_topic(self.config, self.topic)
+        self.troubles: list[str] = []
+        properties: dict[str, Any] = {"delivery.report.only.error": False, "linger.ms": 2}
+        self.producer = LoopProducer(
+            producer_properties(self.config.kafka, "tests") | properties,
+            patience_seconds=PATIENCE_SECONDS,
+            trouble=self.troubles.append,
+        )
+
+    def send(self, value: bytes) -> Shipment:
+        shipment = self.producer.shipment(1, len(value))
+        self.producer.send(shipment, 0, self.topic, None, value, [])
+        self.producer.sent()
+        return shipment
+
+    async def outcome(self, shipment: Shipment, seconds: float = 60) -> Outcome | None:
+        await asyncio.wait((shipment.done,), timeout=seconds)
+        return shipment.outcomes[0]
+
+    def stored(self) -> list[bytes | None]:
+        return [message.value() for message in everything_in(self.config, self.topic)]
+
+    async def close(self) -> None:
+        await self.producer.drain(0)
+        self.producer.close()
+
+
+def test_what_is_sent_after_something_was_given_up_goes_another_way_and_younger_records_arrive(
+    own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 0)
+
+    async def run() -> None:
+        sender = Sender(own_kafka.bootstrap_servers)
+        assert isinstance(await sender.outcome(sender.send(b"first")), Place)
+        own_kafka.pause()
+        given_up, younger = sender.send(b"given up"), sender.send(b"younger")
+        sender.producer.give_up(given_up)
+        assert len(sender.troubles) == 1
+        another = sender.send(b"another way")
+        assert another.client is not younger.client
+        sender.producer.give_up(given_up)
+        assert sender.send(b"the same").client is another.client, "one change is enough"
+        own_kafka.resume()
+        assert isinstance(await sender.outcome(younger), Place)
+        assert isinstance(await sender.outcome(another), Place)
+        assert sorted(map(str, sender.stored())) == sorted(map(str, set(sender.stored()))), "none is there twice"
+        await sender.close()
+
+    asyncio.run(run())
+
+
+def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
+    own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 0)
+
+    async def run() -> None:
+        sender = Sender(own_kafka.bootstrap_servers)
+        assert isinstance(await sender.outcome(sender.send(b"first")), Place)
+        own_kafka.kill()
+        try:
+            given_up = sender.send(b"given up")
+            sender.producer.give_up(given_up)
+            assert await sender.outcome(given_up, PATIENCE_SECONDS / 2) is None, "it may still be stored"
+            dropped = await sender.outcome(given_up, 4 * PATIENCE_SECONDS)
+            assert isinstance(dropped, loop_producer.Failure)
+            assert dropped.kind == "unknown"
+            assert (sender.producer.records, sender.producer.bytes) == (0, 0)
+        finally:
+            own_kafka.restart()
+        assert isinstance(await sender.outcome(sender.send(b"last")), Place)
+        assert sender.stored() == [b"first", b"last"]
+        await sender.close()
+
+    asyncio.run(run())
+
+
+def test_a_young_producer_is_not_replaced(own_kafka: LocalKafka) -> None:
+    async def run() -> None:
+        sender = Sender(own_kafka.bootstrap_servers)
+        shipment = sender.send(b"first")
+        sender.producer.give_up(shipment)
+        assert sender.send(b"second").client is shipment.client
+        assert isinstance(await sender.outcome(shipment), Place), "it goes on, and may arrive"
+        await sender.close()
+
+    asyncio.run(run())

@@ -1,0 +1,24 @@
+"""One-line mutants of the edge: each breaks its promise, and torture has to see that."""
+
+from collections.abc import Sequence
+
+from model.mutants import Mutant
+
+EDGE_MUTANTS: Sequence[Mutant] = (
+    Mutant(
+        "answered before the delivery report",
+        "streamlake.http_edge.ingest",
+        "        await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())\n",
+        "        shipment.outcomes = [Place(0, 0)] * len(indices)\n",
+    ),
+    Mutant(
+        "librdkafka gives records up",
+        "streamlake.engine.kafka.loop_producer",
+        "        never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS\n",
+        "        never_seconds = patience_seconds\n",
+    ),
+)
+"""The first answers what Kafka has not said: at once, and with a place that it makes up.
+
+The second sends again what may be stored already: torture finds records twice whose answer names one place.
+"""
