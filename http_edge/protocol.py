@@ -177,9 +177,11 @@ class EdgeProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def close_if_idle(self) -> None:
-        """End the connection unless there is a request on it, or in the kernel and not read yet."""
+        """End the connection unless a request is on it, or in the kernel and not read yet, or an answer is to be sent."""
         if self._in_flight or self._phase not in ("opened", "idle") or self.transport.is_closing():
             return
+        if self.transport.get_write_buffer_size():
+            return  # `hang_up` would cut it off; who never reads it has `request_seconds`
         # Under TLS the end is said in its own words, which takes the loop's time: unread is not seen there either.
         if self.scheme == "https" or hang_up(self.transport.get_extra_info("socket").fileno()):
             self.transport.close()

@@ -120,6 +120,18 @@ def test_who_never_reads_an_answer_is_ended(edge: RunningEdge) -> None:
         wait_until(lambda: connections(edge) < 5, "them let go of", REQUEST_SECONDS + LATE_SECONDS)
 
 
+def test_who_reads_late_gets_the_whole_answer(edge: RunningEdge) -> None:
+    asked = request(b"\n".join([b"{}"] * RECORDS), {"Content-Type": "application/x-ndjson"})
+    before = records_in(edge.config, edge.topic)
+    with Wire(edge.address, small=True) as late, Wire(edge.address) as idle:
+        late.say(asked)
+        wait_until(lambda: records_in(edge.config, edge.topic) == before + RECORDS, "its records")
+        assert idle.say(request(ORDER)).answer().status == 202
+        assert idle.is_closed(), "who has read all is ended after idle_seconds"
+        answered = late.answer()
+    assert (answered.status, len(answered.json["results"])) == (202, RECORDS)
+
+
 def test_a_client_that_always_has_a_request_on_its_way_is_nobody_to_end(edge: RunningEdge) -> None:
     ends = time.monotonic() + REQUEST_SECONDS + 1.5
     answered = 0

@@ -6,8 +6,9 @@ import socket
 import threading
 from typing import Self
 
+from support.wire import connected
+
 DRIP_SECONDS = 0.2
-SMALL_BYTES = 4096
 
 
 class Herd:
@@ -49,13 +50,7 @@ class Herd:
             assert self._ended.wait_for(lambda: not self.open, seconds), f"{self.open} are open after {seconds:g} s"
 
     def _connected(self, address: tuple[str, int], opening: bytes) -> socket.socket:
-        client = socket.socket()
-        client.settimeout(30)
-        if not self._reads:
-            # A small segment, too: by it the server's kernel decides how much it keeps for a client.
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BYTES)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
-        client.connect(address)
+        client = connected(address, small=not self._reads)
         client.sendall(opening)
         client.setblocking(False)
         return client

@@ -13,11 +13,26 @@ CLOSED = Answered(0, {}, b"")
 """What `Wire.answer` returns where the connection has ended instead."""
 
 
+SMALL_BYTES = 4096
+
+
+def connected(address: tuple[str, int], seconds: float = 30.0, *, small: bool = False) -> socket.socket:
+    """A connection; where it is `small`, the kernels of both sides take as little for it as they can be told to."""
+    client = socket.socket()
+    client.settimeout(seconds)
+    if small:
+        # A small segment, too: by it the server's kernel decides how much it keeps for a client.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BYTES)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+    client.connect(address)
+    return client
+
+
 class Wire:
     """One connection; ends with the `with`."""
 
-    def __init__(self, address: tuple[str, int], seconds: float = 30.0) -> None:
-        self.socket = socket.create_connection(address, timeout=seconds)
+    def __init__(self, address: tuple[str, int], seconds: float = 30.0, *, small: bool = False) -> None:
+        self.socket = connected(address, seconds, small=small)
         self._read = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
