@@ -131,6 +131,8 @@ def tell(scope: Scope, head: Head, problem: ProblemError, metrics: StreamMetrics
     """Count and log a request that was not taken; nothing of its body or key."""
     metrics.answered(problem.kind)
     said = {"request_id": scope[REQUEST_ID], "path": scope["path"][:200], "status": problem.status}
+    if scope["client"] is not None:
+        said["client"] = scope["client"][0]
     if b"traceparent" in head:
         said["traceparent"] = head[b"traceparent"].decode("latin-1")
     log.log(30 if problem.status >= 500 else 20, "request not taken", kind=problem.kind, **said)

@@ -171,6 +171,16 @@ def test_the_metrics_count_what_was_answered(kafka: SharedKafka, tmp_path: Path)
     assert float(lines['streamlake_http_delivery_seconds_count{stream="orders"}']) == 4.0
 
 
+@pytest.mark.parametrize(("trusted", "client"), [(["127.0.0.1"], "203.0.113.7"), ([], "127.0.0.1")])
+def test_a_proxy_is_believed_only_where_the_yaml_names_it(
+    kafka: SharedKafka, tmp_path: Path, trusted: list[str], client: str
+) -> None:
+    with RunningEdge(edge_yaml(tmp_path, kafka.bootstrap_servers, http__trusted_proxies=trusted)) as edge:
+        edge.post(b"{}", "text/plain", x_forwarded_for="203.0.113.7")
+        assert edge.wait_for("request not taken")["client"] == client
+        assert edge.end() == 0
+
+
 def test_a_broken_yaml_changes_nothing_and_a_mended_one_does(kafka: SharedKafka, tmp_path: Path) -> None:
     path = edge_yaml(tmp_path, kafka.bootstrap_servers)
     text = path.read_text()
