@@ -81,6 +81,7 @@ class Edge:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._flush()
         await self.producer.drain(0)
         self.producer.close()
 
@@ -96,15 +97,25 @@ class Edge:
             return False
         return asyncio.get_running_loop().time() + self.settings.delivery_seconds > self.drain_until
 
-    async def _look_around(self) -> None:
-        """What is looked at now and then: the keys' file, and what the gauges show."""
+    def shown(self) -> bytes:
+        """The metrics of all workers of the server: this one's as they are, others' as they were within a second."""
+        self._flush()
+        return self.metrics.text()
+
+    def _flush(self) -> None:
         gauges = self.metrics
+        gauges.queue_records.set(self.producer.records)
+        gauges.queue_bytes.set(self.producer.bytes)
+        gauges.circuit_open.set(bool(self.circuit.wrong))
+        for stream in (*self.of_stream.values(), self.of_no_stream):
+            stream.flush()
+
+    async def _look_around(self) -> None:
+        """What is looked at now and then: the keys' file, and what the metrics show."""
         while True:
             if self.keys is not None:
                 self.keys.reload_if_changed()
-            gauges.queue_records.set(self.producer.records)
-            gauges.queue_bytes.set(self.producer.bytes)
-            gauges.circuit_open.set(bool(self.circuit.wrong))
+            self._flush()
             await asyncio.sleep(KEYS_SECONDS)
 
     async def _watch(self) -> None:

@@ -48,6 +48,7 @@ class Gate:
 
     def __init__(self, edge: Edge, behind: App) -> None:
         self.edge, self._behind = edge, behind
+        self._own, self._count = "", 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -56,9 +57,7 @@ class Gate:
             return
         head = _head(scope["headers"])
         given = head.get(b"x-request-id")
-        scope[REQUEST_ID] = (
-            secrets.token_hex(8) if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()
-        )
+        scope[REQUEST_ID] = self._made_id() if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()
         path = scope["path"]
         if scope["method"] == "POST" and path.startswith(INGEST) and "/" not in path[len(INGEST) :]:
             if not _TRACEPARENT.fullmatch(head.get(b"traceparent", b"")):
@@ -67,6 +66,13 @@ class Gate:
             await self._ingest(scope, head, receive, send)
         else:
             await self._behind(scope, receive, send)
+
+    def _made_id(self) -> str:
+        """An id that no other request has: of this process, and then counted. Chance costs more than all of it."""
+        if not self._own:
+            self._own = secrets.token_hex(6)  # at the first request: after the fork
+        self._count += 1
+        return f"{self._own}{self._count:08x}"
 
     async def _ingest(self, scope: Scope, head: Head, receive: Receive, send: Send) -> None:
         stream = scope["path"][len(INGEST) :]
@@ -85,7 +91,7 @@ class Gate:
             log.exception("request failed", path=scope["path"][:200])
             await answer(scope, ProblemError("internal", "nothing was stored"), send)
             return
-        metrics.bytes.inc(len(body))
+        metrics.bytes += len(body)
         scope[TAKEN] = (admitted, head, body)
 
         async def nothing_more() -> Event:
@@ -125,6 +131,8 @@ def tell(scope: Scope, head: Head, problem: ProblemError, metrics: StreamMetrics
     """Count and log a request that was not taken; nothing of its body or key."""
     metrics.answered(problem.kind)
     said = {"request_id": scope[REQUEST_ID], "path": scope["path"][:200], "status": problem.status}
+    if scope["client"] is not None:
+        said["client"] = scope["client"][0]
     if b"traceparent" in head:
         said["traceparent"] = head[b"traceparent"].decode("latin-1")
     log.log(30 if problem.status >= 500 else 20, "request not taken", kind=problem.kind, **said)

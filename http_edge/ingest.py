@@ -126,9 +126,8 @@ class _Sending:
                 key, value, headers = letters.fitting(self._letter(index), self._less[index])
                 send(shipment, position, stream.dead_letter_topic or "", key, value, headers)
         producer.sent()
-        await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())
-        if shipment.done.done():
-            self._edge.of_stream[stream.name].delivery.observe(shipment.seconds)
+        if await producer.arrival(shipment, self._deadline):
+            self._edge.of_stream[stream.name].delivered(shipment.seconds)
         else:
             producer.give_up(shipment)
         for position, index in enumerate(indices):

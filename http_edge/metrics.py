@@ -1,8 +1,10 @@
 """The edge's metrics, of all workers of a server together (prometheus_client's multiprocess mode, where it is on)."""
 
 import os
+from collections import Counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import Counter as SharedCounter
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -11,23 +13,39 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class StreamMetrics:
-    """The counters of one stream, found once."""
+    """The counters of one stream. What is counted here is shown from the next `flush` on.
+
+    A value that processes share costs more than all of an answer's making: so numbers are added up here first.
+    """
 
     def __init__(self, metrics: "EdgeMetrics", stream: str) -> None:
-        self._requests, self._stream = metrics.requests, stream
-        self._by_outcome: dict[str, Counter] = {}
-        self.stored, self.refused, self.unknown = (
-            metrics.records.labels(stream, outcome) for outcome in ("stored", "refused", "unknown")
-        )
-        self.bytes = metrics.bytes.labels(stream)
-        self.delivery = metrics.delivery.labels(stream)
+        self._metrics, self._stream = metrics, stream
+        self._answered: Counter[str] = Counter()
+        self._delivery = metrics.delivery.labels(stream)
+        self._delivered: list[float] = []
+        self.stored = self.refused = self.unknown = self.bytes = 0
 
     def answered(self, outcome: str) -> None:
         """Count a request."""
-        counter = self._by_outcome.get(outcome)
-        if counter is None:
-            counter = self._by_outcome[outcome] = self._requests.labels(self._stream, outcome)
-        counter.inc()
+        self._answered[outcome] += 1
+
+    def delivered(self, seconds: float) -> None:
+        """Note how long Kafka took for a request's records."""
+        self._delivered.append(seconds)
+
+    def flush(self) -> None:
+        """Add to what is shown."""
+        metrics, stream = self._metrics, self._stream
+        for outcome, count in self._answered.items():
+            metrics.requests.labels(stream, outcome).inc(count)
+        for outcome in ("stored", "refused", "unknown"):
+            metrics.records.labels(stream, outcome).inc(getattr(self, outcome))
+        metrics.bytes.labels(stream).inc(self.bytes)
+        for seconds in self._delivered:
+            self._delivery.observe(seconds)
+        self._answered.clear()
+        self._delivered.clear()
+        self.stored = self.refused = self.unknown = self.bytes = 0
 
 
 class EdgeMetrics:
@@ -36,13 +54,13 @@ class EdgeMetrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         shared, own = SHARED_FOLDER in os.environ, self._registry
-        self.requests = Counter(
+        self.requests = SharedCounter(
             "streamlake_http_requests", "Requests by stream and what was answered", ("stream", "outcome"), registry=own
         )
-        self.records = Counter(
+        self.records = SharedCounter(
             "streamlake_http_records", "Records by what became of them", ("stream", "outcome"), registry=own
         )
-        self.bytes = Counter(
+        self.bytes = SharedCounter(
             "streamlake_http_body_bytes", "Bytes of bodies, as they were sent", ("stream",), registry=own
         )
         self.delivery = Histogram(

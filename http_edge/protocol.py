@@ -52,6 +52,39 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _OneWrite:
+    """The transport as an answer is written to it: the head waits for the first piece of the body.
+
+    Each write is a call to the kernel, and a packet: an answer of head and body would be two.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        """Write, or keep, where it is the head of an answer."""
+        if self._head:
+            self._transport.write(self._head + data)
+            self._head = b""
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+        else:
+            self._transport.write(data)
+
+    def flush(self) -> None:
+        """Write what was kept: the answer ends, and there was no body."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        """End the connection when all is written."""
+        self.flush()
+        self._transport.close()
+
+
 class EdgeProtocol(HttpToolsProtocol):
     """One connection. `EdgeServer` asks each now and then whether it is overdue: so there are no timers to set."""
 
@@ -87,6 +120,7 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
+        self._answering = _OneWrite(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection has ended, whoever ended it."""
@@ -146,6 +180,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if version == "1.0":
             self.expect_100_continue = False  # nothing is sent there before the answer (RFC 9110, 10.1.1)
         super().on_headers_complete()
+        self.cycle.transport = self._answering  # type: ignore[assignment]  # as much of one as it calls
         if self._leaving:
             self.cycle.keep_alive = False
         self._enter("body")
@@ -158,6 +193,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The answer is written, as far as we are concerned: the kernel or our buffer may still have it."""
         last = not self.pipeline
+        self._answering.flush()
         super().on_response_complete()
         if last and self._last_word is not None:
             self._say(self._last_word)

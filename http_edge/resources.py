@@ -38,17 +38,13 @@ class IngestResource:
         except ProblemError as problem:
             tell(req.scope, head, problem, metrics)
             if problem.kind == "outcome-unknown":
-                metrics.unknown.inc(float(str(problem.more["unknown"])))
+                metrics.unknown += int(str(problem.more["unknown"]))
             render(req, resp, problem)
             return
         metrics.answered(found.outcome)
-        for counter, count in (
-            (metrics.stored, found.stored),
-            (metrics.refused, found.refused),
-            (metrics.unknown, found.unknown),
-        ):
-            if count:
-                counter.inc(count)
+        metrics.stored += found.stored
+        metrics.refused += found.refused
+        metrics.unknown += found.unknown
         if found.status != 202 and log.is_enabled_for(logging.INFO):
             counts = {"stored": found.stored, "refused": found.refused, "unknown": found.unknown}
             trace = {"traceparent": head[b"traceparent"].decode("latin-1")} if b"traceparent" in head else {}
@@ -96,7 +92,7 @@ class MetricsResource:
 
     async def on_get(self, _req: Request, resp: Response) -> None:
         """The metrics of all workers of this server."""
-        resp.data, resp.content_type = self._edge.metrics.text(), CONTENT_TYPE_LATEST
+        resp.data, resp.content_type = self._edge.shown(), CONTENT_TYPE_LATEST
 
 
 class FixedResource:

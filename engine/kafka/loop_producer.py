@@ -93,14 +93,18 @@ class Shipment:
 
     def report(self, index: int, error: KafkaError | None, message: Message) -> None:
         """Librdkafka's report of one record."""
-        if error is None:
+        partition, offset = message.partition(), message.offset()
+        if error is not None:
+            self.settle(index, self._producer.failure(error))
+        elif partition is None or offset is None:
+            # The broker knew the record already, from an earlier try whose answer was lost (DUPLICATE_SEQUENCE_NUMBER).
+            self.settle(index, Failure("unknown", "Kafka has it, and does not say where"))
+        else:
             # As in `settle`, without the call: this runs for each record.
-            self.outcomes[index] = Place(message.partition(), message.offset())  # type: ignore[arg-type]  # has both
+            self.outcomes[index] = Place(partition, offset)
             self.left -= 1
             if not self.left:
                 self._producer.arrived(self)
-        else:
-            self.settle(index, self._producer.failure(error))
 
 
 class LoopProducer:
@@ -112,11 +116,10 @@ class LoopProducer:
         *,
         patience_seconds: float,
         trouble: Callable[[str], None] = lambda _why: None,
-        arrived: Callable[[Shipment], None] = lambda _shipment: None,
     ) -> None:
         """`patience_seconds` is how long anybody waits for a shipment; longer a record is not tried to be sent.
 
-        `trouble` is told, in a sentence, of whatever may mean that the brokers are away; `arrived` of each shipment.
+        `trouble` is told, in a sentence, of whatever may mean that the brokers are away.
         Raises ConfigError on a property that librdkafka refuses; asks no broker yet.
         """
         self.records = self.bytes = 0
@@ -125,7 +128,7 @@ class LoopProducer:
         self._properties: Properties = {**properties, "delivery.timeout.ms": int(never_seconds * 1000)}
         self._patience_seconds = patience_seconds
         self._servers = str(properties.get("bootstrap.servers", ""))
-        self._trouble, self._told = trouble, arrived
+        self._trouble = trouble
         self._former: list[tuple[Producer, float]] = []
         self._fatal = False
         self._loop = asyncio.get_running_loop()
@@ -140,6 +143,14 @@ class LoopProducer:
         self._properties = {**self._properties, **properties}
         self._former.append((self._producer, self._loop.time() + self._patience_seconds))
         self._producer = self._made()
+
+    async def arrival(self, shipment: Shipment, deadline: float) -> bool:
+        """Wait for a shipment until the loop's time is `deadline`. Returns whether all of it has arrived."""
+        # One timer and no task: `asyncio.wait` costs three times as much, for each request.
+        timer = self._loop.call_at(deadline, _wake, shipment.done)
+        await shipment.done
+        timer.cancel()
+        return not shipment.left
 
     def give_up(self, shipment: Shipment) -> None:
         """Nobody waits for it any longer. What is sent from now on goes another way, on connections of its own.
@@ -197,7 +208,6 @@ class LoopProducer:
             self._empty.set()
         if not shipment.done.done():  # whoever waited may have given up
             shipment.done.set_result(None)
-        self._told(shipment)
 
     def failure(self, error: KafkaError) -> Failure:
         """What an error says of its record."""
@@ -261,3 +271,8 @@ class LoopProducer:
         if self._loop.time() > until:
             producer.purge()
         return bool(producer.poll(0)) or len(producer) > 0
+
+
+def _wake(done: "asyncio.Future[None]") -> None:
+    if not done.done():
+        done.set_result(None)

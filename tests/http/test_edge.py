@@ -10,6 +10,7 @@ import zstandard
 from support.broker import everything_in
 from support.edge import JSON, LINES, Answered, RunningEdge, edge_yaml
 from support.shared import SharedKafka
+from support.waiting import wait_until
 
 ORDERS = [b'{"id": %d, "note":  "as it is"}' % number for number in range(5)]
 
@@ -102,7 +103,7 @@ def test_a_summary_has_counts_alone(edge: RunningEdge) -> None:
 
 def test_a_request_id_is_kept_or_made(edge: RunningEdge) -> None:
     assert edge.post(ORDERS[0], x_request_id="mine-1").headers["x-request-id"] == "mine-1"
-    assert len(edge.post(ORDERS[0], x_request_id="not one: {}").headers["x-request-id"]) == 16
+    assert len(edge.post(ORDERS[0], x_request_id="not one: {}").headers["x-request-id"]) == 20
 
 
 @pytest.mark.parametrize(
@@ -156,13 +157,28 @@ def test_the_metrics_count_what_was_answered(kafka: SharedKafka, tmp_path: Path)
     with RunningEdge(edge_yaml(tmp_path, kafka.bootstrap_servers, http__workers=2)) as edge:
         for _ in range(4):
             edge.post(b'{"id": 1}\nno json', LINES)
-        text = edge.request("GET", "/metrics").body.decode()
+
+        def shown() -> dict[str, str]:
+            text = edge.request("GET", "/metrics").body.decode()
+            return dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+
+        mixed = 'streamlake_http_requests_total{outcome="mixed",stream="orders"}'
+        wait_until(lambda: shown().get(mixed) == "4.0", lambda: str(shown()))  # each worker tells each second
+        lines = shown()
         assert edge.end() == 0
-    lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    assert lines['streamlake_http_requests_total{outcome="mixed",stream="orders"}'] == "4.0"
     assert lines['streamlake_http_records_total{outcome="stored",stream="orders"}'] == "4.0"
     assert lines['streamlake_http_records_total{outcome="refused",stream="orders"}'] == "4.0"
     assert float(lines['streamlake_http_delivery_seconds_count{stream="orders"}']) == 4.0
+
+
+@pytest.mark.parametrize(("trusted", "client"), [(["127.0.0.1"], "203.0.113.7"), ([], "127.0.0.1")])
+def test_a_proxy_is_believed_only_where_the_yaml_names_it(
+    kafka: SharedKafka, tmp_path: Path, trusted: list[str], client: str
+) -> None:
+    with RunningEdge(edge_yaml(tmp_path, kafka.bootstrap_servers, http__trusted_proxies=trusted)) as edge:
+        edge.post(b"{}", "text/plain", x_forwarded_for="203.0.113.7")
+        assert edge.wait_for("request not taken")["client"] == client
+        assert edge.end() == 0
 
 
 def test_a_broken_yaml_changes_nothing_and_a_mended_one_does(kafka: SharedKafka, tmp_path: Path) -> None:

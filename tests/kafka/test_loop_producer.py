@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Message
 from support.broker import everything_in, make_topic, pipeline_on
 from support.shared import SharedKafka
 
@@ -157,6 +157,30 @@ def test_after_a_fatal_error_another_client_goes_on(kafka: SharedKafka) -> None:
 
     (outcome,) = on_a_loop(config, work)
     assert isinstance(outcome, Place)
+
+
+class Somewhere:
+    """A report of a record that the broker had already: it names no offset (DUPLICATE_SEQUENCE_NUMBER)."""
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> None:
+        return None
+
+
+def test_a_record_that_kafka_has_without_saying_where_is_unknown(kafka: SharedKafka) -> None:
+    config, _ = with_topic(kafka)
+
+    async def work(producer: LoopProducer) -> list[object]:
+        shipment = producer.shipment(1, 1)
+        shipment.report(0, None, cast("Message", Somewhere()))
+        await asyncio.wait([shipment.done], timeout=SECONDS)
+        return list(shipment.outcomes)
+
+    (outcome,) = on_a_loop(config, work)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == "unknown"
 
 
 def test_what_is_given_up_at_a_drain_is_unknown(kafka: SharedKafka) -> None:
