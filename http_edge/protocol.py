@@ -213,7 +213,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def close_if_idle(self) -> None:
-        """End the connection, unless a request is on it or waits unread in the kernel, or an answer is still to be sent."""
+        """End the connection, unless a request is on it or waits unread in the kernel, or an answer has to be sent."""
         if self._in_flight or self._phase not in ("opened", "idle") or self.transport.is_closing():
             return
         if self.transport.get_write_buffer_size():
