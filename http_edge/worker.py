@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -78,7 +80,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
         if settings.trusted_proxies:
             self.config.proxy_headers = True
             self.config.forwarded_allow_ips = list(settings.trusted_proxies)
-        server = EdgeServer(self.config, gate)
+        server = EdgeServer(self.config, gate, is_orphan=lambda: os.getppid() != self.ppid)
         self._install_sigquit_handler()
         await server.serve(sockets=[socket.sock for socket in self.sockets])
         if not server.started:
@@ -88,16 +90,19 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
 class EdgeServer(Server):
     """uvicorn's server, which also looks after slow clients, and ends in order."""
 
-    def __init__(self, config: Any, gate: Gate) -> None:
+    def __init__(self, config: Any, gate: Gate, *, is_orphan: Callable[[], bool]) -> None:
         super().__init__(config)
-        self._edge = gate.edge
+        self._edge, self._is_orphan = gate.edge, is_orphan
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second. Returns whether to end."""
+        """Ten times a second. Returns whether to end: told so, or left behind by a server that was killed.
+
+        Who is left behind would hold the address for ever, and keep the next server from it.
+        """
         if counter % CHECK_TICKS == 0:
             self._check()
             self._edge.metrics.connections.set(len(self.server_state.connections))
-        return await super().on_tick(counter)
+        return await super().on_tick(counter) or self._is_orphan()
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Take what has connected already, answer everything, and leave.

@@ -130,7 +130,8 @@ class LoopProducer:
         self._servers = str(properties.get("bootstrap.servers", ""))
         self._trouble = trouble
         self._former: list[tuple[Producer, float]] = []
-        self._fatal = False
+        self._fatal = self._stale = False
+        """Of the client in use: it can't go on; it has something that was given up."""
         self._loop = asyncio.get_running_loop()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -156,11 +157,11 @@ class LoopProducer:
         """Nobody waits for it any longer. What is sent from now on goes another way, on connections of its own.
 
         Younger shipments are waited for. Then what is left of the old way is dropped, this shipment, too: so long its
-        records may still be stored.
+        records may still be stored. Of a client that is young, all this is true a little later.
         """
         self._trouble(f"sending: no answer from {self._servers} within {self._patience_seconds:g} s")
-        if shipment.client is self._producer and self._loop.time() > self._made_at + YOUNG_SECONDS:
-            self.change({})
+        self._stale = self._stale or shipment.client is self._producer
+        self._renew()
 
     def shipment(self, count: int, size: int) -> Shipment:
         """Begin a shipment of `count` (1 or more) records with `size` bytes in all; then `send` each of them."""
@@ -247,6 +248,7 @@ class LoopProducer:
         return [self._producer, *(producer for producer, _ in self._former)]
 
     def _made(self) -> Producer:
+        self._fatal = self._stale = False
         self._made_at = self._loop.time()
         return make_client(Producer, {**self._properties, "error_cb": self._error})
 
@@ -259,12 +261,15 @@ class LoopProducer:
         self._producer.poll(0)
         if self._former:
             self._former = [former for former in self._former if self._is_waited_for(*former)]
-        if self._fatal:
-            # A fatal error is one that an idempotent producer can't go on after; what it held is reported as failed.
-            self._fatal = False
-            self.change({})
+        self._renew()
         self._fast = self.records > 0
         self._timer = self._loop.call_later(FAST_SECONDS if self._fast else SLOW_SECONDS, self._tick)
+
+    def _renew(self) -> None:
+        """Go on with another client where this one can't, or something was given up that it still has."""
+        # A fatal error is one that an idempotent producer can't go on after; what it held is reported as failed.
+        if self._fatal or (self._stale and self._loop.time() > self._made_at + YOUNG_SECONDS):
+            self.change({})
 
     def _is_waited_for(self, producer: Producer, until: float) -> bool:
         """Whether a former producer still has something; after `until` what it has is dropped."""

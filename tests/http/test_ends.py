@@ -16,6 +16,7 @@ from support.waiting import wait_until
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from streamlake.engine.local.ports import free_ports
 from streamlake.http_edge.protocol import EdgeProtocol, WireLimits
 from streamlake.http_edge.sockets import hang_up, let_nobody_in
 
@@ -89,6 +90,23 @@ def test_requests_that_come_all_the_time_are_answered_or_refused_when_the_edge_i
             client.join()
     assert not broke
     assert {answer[:9] for answer in answered} == {b"HTTP/1.1 "}
+
+
+def test_workers_whose_server_was_killed_end_in_order_and_leave_the_address_free(
+    kafka: SharedKafka, tmp_path: Path
+) -> None:
+    path = edge_yaml(tmp_path, kafka.bootstrap_servers, http__workers=2, http__listen=f"127.0.0.1:{free_ports(1)[0]}")
+    with RunningEdge(path) as killed:
+        edge = workers_of(killed)
+        with killed.connect() as client:
+            client.sendall(POST[:-1])
+            killed.process.kill()
+            client.sendall(POST[-1:])
+            assert client.recv(1000).startswith(b"HTTP/1.1 202 ")
+        _, alive = psutil.wait_procs(edge, timeout=30)
+        assert not alive
+        with RunningEdge(path) as another:
+            assert another.end() == 0
 
 
 def test_a_socket_that_lets_nobody_in_can_still_be_accepted_from(listening: socket.socket) -> None:

@@ -106,13 +106,19 @@ def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
     asyncio.run(run())
 
 
-def test_a_young_producer_is_not_replaced(own_kafka: LocalKafka) -> None:
+def test_a_young_client_is_left_the_time_to_connect_and_then_replaced_all_the_same(
+    own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 1.0)
+
     async def run() -> None:
         sender = Sender(own_kafka.bootstrap_servers)
         shipment = sender.send(b"first")
         sender.producer.give_up(shipment)
         assert sender.send(b"second").client is shipment.client
         assert isinstance(await sender.outcome(shipment), Place), "it goes on, and may arrive"
+        while sender.producer._producer is shipment.client:  # noqa: ASYNC110  # nobody announces it
+            await asyncio.sleep(0.01)
         await sender.close()
 
     asyncio.run(run())

@@ -8,8 +8,8 @@ EDGE_MUTANTS: Sequence[Mutant] = (
     Mutant(
         "answered before the delivery report",
         "streamlake.http_edge.ingest",
-        "        await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())\n",
-        "        shipment.outcomes = [Place(0, 0)] * len(indices)\n",
+        "        if await producer.arrival(shipment, self._deadline):\n",
+        "        shipment.outcomes = [Place(0, 0)] * len(indices)\n        if True:\n",
     ),
     Mutant(
         "librdkafka gives records up",

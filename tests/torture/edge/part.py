@@ -19,6 +19,7 @@ from support.edge import edge_yaml
 from support.engine import BUGS_SHOW_AS
 from support.waiting import wait_until
 from torture.edge.faults import FAULTS, KILLS
+from torture.edge.mutants import EDGE_MUTANTS
 from torture.edge.world import EdgeHost, EdgeWorld
 from torture.mutated.environment import mutating
 from torture.nemesis import Nemesis, spared
@@ -50,6 +51,8 @@ LIMITS = {
 
 def torture(asked: argparse.Namespace, seed: int, folder: Path, say: Callable[[str], None]) -> Outcome:
     """One run in `folder`, which holds all that it leaves."""
+    for mutant in EDGE_MUTANTS:
+        mutant.applied()  # raises where the code has changed: an edge that is whole would be tortured
     luck = random.Random(seed)
     weights = {name: weight * luck.choice([0.3, 1, 1, 3]) for name, (_, weight) in FAULTS.items()}
     enabled = {name: weight for name, weight in weights.items() if not spared(name, asked.spare)}

@@ -47,7 +47,7 @@ def test_an_edge_that_answers_before_the_delivery_report_is_seen_to_lose_records
 ) -> None:
     mutant = "answered before the delivery report"
     spare = ["told to end", "SIGHUP", "broker killed", "wires", "worker killed"]
-    code, said = tortured(tmp_path, 6, "--mutant", mutant, spare=spare)
+    code, said = tortured(tmp_path, 10, "--mutant", mutant, spare=spare)
     assert code == 1, said[-6000:]
     lost = [line for line in said.splitlines() if line.startswith("lost: ") and "it is nowhere" in line]
     assert lost, said[-6000:]
