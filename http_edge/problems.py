@@ -193,3 +193,12 @@ class ProblemError(Exception):
         if request_id is not None:
             said["request_id"] = request_id
         return orjson.dumps({**said, **self.more})
+
+    def wire(self) -> bytes:
+        """The whole answer where no application gives it, with the connection's end."""
+        status, title = TITLES[self.kind]
+        body = self.body()
+        head = [f"HTTP/1.1 {status} {title}", f"content-type: {PROBLEM_TYPE}", f"content-length: {len(body)}"]
+        head += [f"{name}: {value}" for name, value in self.headers.items()]
+        head += ["connection: close", "", ""]
+        return "\r\n".join(head).encode("ascii") + body

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from streamlake.http_edge.problems import PROBLEM_TYPE, TITLES, ProblemError
+from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.sockets import hang_up
 
 HEAD_BYTES_MAX = 32 * 1024
@@ -282,12 +282,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def _say(self, problem: ProblemError) -> None:
         if self.transport.is_closing():
             return
-        status, title = TITLES[problem.kind]
-        body = problem.body()
-        head = [f"HTTP/1.1 {status} {title}", f"content-type: {PROBLEM_TYPE}", f"content-length: {len(body)}"]
-        head += [f"{name}: {value}" for name, value in problem.headers.items()]
-        head += ["connection: close", "", ""]
-        self.transport.write("\r\n".join(head).encode("ascii") + body)
+        self.transport.write(problem.wire())
         self.transport.close()
 
 

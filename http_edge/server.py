@@ -18,8 +18,9 @@ from gunicorn.sock import TCP6Socket, TCPSocket
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import ConfigError, UsageError
+from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.quota import Quotas
-from streamlake.http_edge.sockets import let_nobody_in
+from streamlake.http_edge.sockets import let_nobody_in, turn_away
 from streamlake.http_edge.suspects import DESKS, Suspects
 
 log = structlog.get_logger("streamlake.http")
@@ -30,6 +31,10 @@ FIXED_WHILE_RUNNING = ("listen", "workers")
 BACKLOG = 2048
 HANDSHAKE_SECONDS = 0.2
 """How long who was about to connect when the server was told to end may take for that."""
+ACCEPTED_SECONDS = 1.0
+"""How long it may take a worker to accept who waits then."""
+TURNED_AWAY_SECONDS = 1.0
+"""How long whoever is turned away may take to read that."""
 SILENT_SECONDS = 30
 """A worker whose loop stands still for that long is killed."""
 
@@ -214,18 +219,23 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         log.info("reloaded", streams=sorted(config.http.streams if config.http else ()))
 
     def handle_term(self) -> None:
-        """End. Nobody connects any more; who waits to be accepted is (a worker may have to be started for that).
+        """End. Nobody connects any more; who waits to be accepted is, or is turned away where no worker is there.
 
         Then the sockets are closed, which would reset whoever waits there, and the workers are told to end.
         """
         for listener in self.LISTENERS:
             let_nobody_in(listener.sock)
         now = time.monotonic()
-        at_least, at_most = now + HANDSHAKE_SECONDS, now + self.app.config.http.drain_seconds
+        # A worker that speaks TLS has to be waited for: this process does not.
+        patience_seconds = self.app.config.http.drain_seconds if self.cfg.is_ssl else ACCEPTED_SECONDS
+        at_least, at_most = now + HANDSHAKE_SECONDS, now + patience_seconds
         while (now := time.monotonic()) < at_least or (now < at_most and self._somebody_waits()):
             self.reap_workers()
             self.manage_workers()
             time.sleep(0.02)
+        if not self.cfg.is_ssl and self._somebody_waits():
+            problem = ProblemError("draining", "the server ends; send it again", {"Retry-After": "1"})
+            turn_away([listener.sock for listener in self.LISTENERS], problem.wire(), TURNED_AWAY_SECONDS)
         super().handle_term()
 
     def _somebody_waits(self) -> bool:

@@ -3,12 +3,17 @@
 import ctypes
 import fcntl
 import os
+import selectors
 import socket
 import struct
 import sys
 import termios
-from contextlib import suppress
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
+TURNED_AWAY_MAX = 1000
+"""Of each socket; its queue holds no more than twice as many."""
 _SO_ATTACH_FILTER = 26
 """Linux's; Python has no name for it."""
 _LOAD_BYTE, _JUMP_IF_SET, _RETURN = 0x30, 0x45, 0x06
@@ -53,3 +58,39 @@ def hang_up(descriptor: int) -> bool:
     with socket.socket(fileno=os.dup(descriptor)) as same, suppress(OSError):  # it may have ended by itself
         same.shutdown(socket.SHUT_WR)
     return True
+
+
+def turn_away(listening: Sequence[socket.socket], answer: bytes, seconds: float) -> int:
+    """Accept who still waits at the sockets, in the place of workers: whoever has sent something gets `answer`.
+
+    What they send is read to its end, but no longer than `seconds`: a connection that is closed with something
+    unread is reset, perhaps before the answer is read. Returns how many were answered.
+    """
+    until = time.monotonic() + seconds
+    answered = 0
+    with ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for one in filter(None, map(_accepted, (each for each in listening for _ in range(TURNED_AWAY_MAX)))):
+            selector.register(stack.enter_context(one), selectors.EVENT_READ, False)
+        while selector.get_map() and (left := until - time.monotonic()) > 0:
+            for key, _ in selector.select(left):
+                client, is_answered = key.fileobj, key.data
+                assert isinstance(client, socket.socket), "registered above"
+                with suppress(OSError):
+                    if client.recv(65_536):
+                        if not is_answered:
+                            client.sendall(answer)
+                            client.shutdown(socket.SHUT_WR)
+                            selector.modify(client, selectors.EVENT_READ, True)
+                            answered += 1
+                        continue
+                selector.unregister(client)
+    return answered
+
+
+def _accepted(listening: socket.socket) -> socket.socket | None:
+    try:
+        client, _ = listening.accept()
+    except OSError:
+        return None
+    client.setblocking(False)
+    return client

@@ -18,7 +18,7 @@ from uvicorn.server import ServerState
 
 from streamlake.engine.local.ports import free_ports
 from streamlake.http_edge.protocol import EdgeProtocol, WireLimits
-from streamlake.http_edge.sockets import hang_up, let_nobody_in
+from streamlake.http_edge.sockets import hang_up, let_nobody_in, turn_away
 
 POST = b"POST /ingest/orders HTTP/1.1\r\nhost: edge\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 WIRE = WireLimits(
@@ -57,7 +57,7 @@ def test_who_waits_to_be_accepted_when_the_edge_is_told_to_end_is_answered(kafka
             edge.signal(signal.SIGTERM)
             edge.signal(signal.SIGCONT)
             answer = client.recv(1000)
-        assert answer.startswith((b"HTTP/1.1 202 ", b"HTTP/1.1 503 ")), answer
+        assert answer.startswith((b"HTTP/1.1 202 ", b"HTTP/1.1 503 ")), answer  # by a new worker, or turned away
         assert edge.wait() == 0
 
 
@@ -123,6 +123,23 @@ def test_a_socket_that_lets_nobody_in_can_still_be_accepted_from(listening: sock
         listening.close()
         with socket.socket() as later, pytest.raises(ConnectionRefusedError):
             later.connect(address)
+
+
+def test_who_is_turned_away_reads_why_and_who_has_said_nothing_sees_the_end(listening: socket.socket) -> None:
+    listening.setblocking(False)  # noqa: FBT003  # the library's own
+    address = listening.getsockname()
+    with socket.create_connection(address, timeout=9) as one, socket.create_connection(address, timeout=9) as silent:
+        one.sendall(POST[:-1])
+        turning = threading.Thread(target=lambda: told.append(turn_away([listening], b"why", 3)))
+        told: list[int] = []
+        turning.start()
+        assert one.recv(100) == b"why"
+        one.sendall(POST[-1:])  # as a client does that has not looked yet: it is read, and nothing is reset
+        assert one.recv(100) == b""
+        one.close()
+        turning.join()
+        assert silent.recv(100) == b""
+    assert told == [1]
 
 
 def test_a_connection_is_not_ended_while_something_on_it_is_unread(listening: socket.socket) -> None:

@@ -26,6 +26,11 @@ Place = tuple[str, int, int]
 """Topic, partition, offset."""
 
 FAULTS_SHOWN = 20
+CROSSED_SECONDS = 0.001
+"""A FIN that arrives so soon after a request was sent was under way before: neither side could know of the other."""
+CROSSED_SHARE_MAX = 1 / 10_000
+CROSSED = "requests without an answer, whose connection was being ended when they were sent"
+
 DYING_SECONDS, SHOWN_SECONDS = 0.5, 2.0
 """By then who was killed has no connection any more, and a client has seen that: on a machine loaded to its limit."""
 
@@ -88,6 +93,9 @@ class Judge:
                 self._weigh(record, [each[index] for each in told], copies.pop(record, []))
         for record, places in copies.items():
             self._fault("from nowhere", f"{record} is at {places}, and nobody has sent it")
+        crossed = self.verdict.counts[CROSSED]
+        if crossed > max(1, CROSSED_SHARE_MAX * self.verdict.counts["requests"]):
+            self._fault("unanswered", f"{crossed} requests crossed the end of their connection: chance makes fewer")
         return self.verdict
 
     def _recognised(self, place: Place, message: Found) -> RecordId | None:
@@ -199,6 +207,8 @@ class Judge:
             for began, ended in self._kills
         ):
             self.verdict.counts["requests without an answer, by a SIGKILL"] += 1
+        elif attempt["broke"] == "ended" and done - sent < CROSSED_SECONDS:
+            self.verdict.counts[CROSSED] += 1
         elif attempt["raced"]:
             self.verdict.counts["requests without an answer, sent when their connection had ended"] += 1
         else:

@@ -203,3 +203,13 @@ def test_a_sigkill_at_another_time_excuses_nothing(history: History, kill: tuple
 
 def test_one_that_was_sent_when_its_connection_had_ended_is_its_client_s_affair(history: History) -> None:
     assert unanswered(history, raced=True) == set()
+
+
+def test_a_fin_that_is_there_within_a_millisecond_was_under_way_which_is_chance_once_and_a_fault_when_it_is_usual(
+    history: History,
+) -> None:
+    history.lines = [line for line in history.lines if line["request"] != PLAIN.number]
+    crossed = history.say(PLAIN, broke="ended", done=10.0005)
+    assert history.faults() == set()
+    history.lines.append(crossed)
+    assert history.faults() == {"unanswered"}
