@@ -57,7 +57,21 @@ def test_who_waits_to_be_accepted_when_the_edge_is_told_to_end_is_answered(kafka
             edge.signal(signal.SIGTERM)
             edge.signal(signal.SIGCONT)
             answer = client.recv(1000)
-        assert answer.startswith((b"HTTP/1.1 202 ", b"HTTP/1.1 503 ")), answer  # by a new worker, or turned away
+        assert answer.startswith((b"HTTP/1.1 202 ", b"HTTP/1.1 503 ")), answer
+        assert edge.wait() == 0
+
+
+def test_who_waits_where_no_worker_accepts_is_turned_away_by_the_server(kafka: SharedKafka, tmp_path: Path) -> None:
+    with RunningEdge(edge_yaml(tmp_path, kafka.bootstrap_servers)) as edge:
+        (worker,) = workers_of(edge)
+        worker.suspend()
+        with edge.connect() as client:
+            client.sendall(POST)
+            edge.signal(signal.SIGTERM)
+            answer = client.recv(1000)
+        worker.resume()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"/docs#draining" in answer
         assert edge.wait() == 0
 
 
@@ -126,7 +140,7 @@ def test_a_socket_that_lets_nobody_in_can_still_be_accepted_from(listening: sock
 
 
 def test_who_is_turned_away_reads_why_and_who_has_said_nothing_sees_the_end(listening: socket.socket) -> None:
-    listening.setblocking(False)  # noqa: FBT003  # the library's own
+    listening.setblocking(False)  # as gunicorn has it
     address = listening.getsockname()
     with socket.create_connection(address, timeout=9) as one, socket.create_connection(address, timeout=9) as silent:
         one.sendall(POST[:-1])
