@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from streamlake.http_edge.admission import Admitted, Head, admit
+from streamlake.http_edge.admission import Admitted, Head, admit, check_open
 from streamlake.http_edge.bodies import read_body
 from streamlake.http_edge.edge import Edge
 from streamlake.http_edge.metrics import StreamMetrics
@@ -84,6 +84,7 @@ class Gate:
         try:
             admitted = admit(self.edge, stream, head, scope["query_string"])
             body = await _body(admitted, receive)
+            check_open(self.edge, admitted.stream)  # once more: it was long in coming, perhaps, and many came with it
         except ProblemError as problem:
             tell(scope, head, problem, metrics)
             await answer(scope, problem, send)
