@@ -15,6 +15,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.sock import TCP6Socket, TCPSocket
+from uvicorn.config import create_ssl_context
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import ConfigError, UsageError
@@ -45,17 +46,19 @@ def serve(config: PipelineConfig, options: Sequence[str], reload: Callable[[], P
     shared, server = tempfile.mkdtemp(prefix="streamlake-http-"), os.getpid()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read when prometheus_client is imported, which is below
     try:
-        check(config)
+        app = EdgeApplication(config, options)
+        check(config, app.cfg)
         sockets = listen(config.http.listen, config.http.address, config.http.workers)
-        EdgeArbiter(EdgeApplication(config, options), sockets, reload).run()
+        EdgeArbiter(app, sockets, reload).run()
     finally:
         if os.getpid() == server:  # workers come by here, too
             shutil.rmtree(shared, ignore_errors=True)
 
 
-def check(config: PipelineConfig) -> None:
+def check(config: PipelineConfig, cfg: Any) -> None:
     """Make the edge once, in a process of its own: this one must not hold a user's modules, which change.
 
+    `cfg` are gunicorn's settings, of which the certificate is looked at: a worker can't begin without it.
     Raises ConfigError with what was wrong.
     """
     from streamlake.http_edge import application  # noqa: PLC0415  # after PROMETHEUS_MULTIPROC_DIR is set
@@ -65,7 +68,8 @@ def check(config: PipelineConfig) -> None:
     if child == 0:
         code = 1
         try:
-            application.make_app(config)
+            application.make_app(config).edge.check()
+            _check_certificate(cfg)
             code = 0
         except ConfigError as error:
             os.write(theirs, "\n".join(error.problems).encode())
@@ -79,6 +83,26 @@ def check(config: PipelineConfig) -> None:
     _, status = os.waitpid(child, 0)
     if status:
         raise ConfigError(*(said or f"http: making the edge ended its process (status {status})").split("\n"))
+
+
+def _check_certificate(cfg: Any) -> None:
+    """As uvicorn reads it in a worker."""
+    if not cfg.is_ssl:
+        return
+    given = cfg.ssl_options
+    try:
+        create_ssl_context(
+            given["certfile"],
+            given["keyfile"],
+            given.get("password"),
+            given["ssl_version"],
+            given["cert_reqs"],
+            given["ca_certs"],
+            given["ciphers"],
+        )
+    except (OSError, ValueError) as error:
+        files = f"--certfile {given['certfile']} --keyfile {given['keyfile']}"
+        raise ConfigError(f"gunicorn's {files}: can't be used: {error}") from None
 
 
 def listen(said: str, address: tuple[str, int], count: int) -> list[socket.socket]:
@@ -205,7 +229,7 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         try:
             config = self._read_again()
             _check_change(self.app.config, config)
-            check(config)
+            check(config, self.cfg)
         except ConfigError as error:
             log.error("not reloaded, all goes on as before", problems=error.problems)  # noqa: TRY400  (a sentence)
             return
