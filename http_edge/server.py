@@ -18,7 +18,7 @@ from gunicorn.sock import TCP6Socket, TCPSocket
 from uvicorn.config import create_ssl_context
 
 from streamlake.config.model import PipelineConfig
-from streamlake.engine.errors import ConfigError, UsageError
+from streamlake.engine.errors import ConfigError, Exit, UsageError
 from streamlake.http_edge.quota import Quotas
 from streamlake.http_edge.sockets import let_nobody_in
 from streamlake.http_edge.suspects import DESKS, Suspects
@@ -27,10 +27,14 @@ log = structlog.get_logger("streamlake.http")
 
 OURS = ("bind", "workers", "worker_class", "reuse_port", "preload_app", "graceful_timeout", "daemon")
 """gunicorn's settings that the YAML or this module decides on."""
+NOT_HERE = ("config", "check_config", "print_config", "proxy_protocol")
+"""gunicorn's settings that do nothing under this module or its worker, and whoever gives them relies on them."""
 FIXED_WHILE_RUNNING = ("listen", "workers")
 BACKLOG = 2048
 HANDSHAKE_SECONDS = 0.2
 """How long who was about to connect when the server was told to end may take for that."""
+AGAIN_SECONDS = 1.0
+"""A worker that ended younger than that is followed by another one so much later: not at once, and for ever."""
 SILENT_SECONDS = 30
 """A worker whose loop stands still for that long is killed."""
 
@@ -168,7 +172,11 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
         """The application, in the worker that serves it."""
         from streamlake.http_edge.application import make_app  # noqa: PLC0415  # see `check`
 
-        return make_app(self.config, self._quotas, self.suspects)
+        try:
+            return make_app(self.config, self._quotas, self.suspects)
+        except ConfigError as error:  # `check` has seen it made: what it is made of has changed since
+            log.error("a worker can't begin", problems=error.problems)  # noqa: TRY400  (a sentence)
+            raise SystemExit(Exit.BAD_CONFIG) from None
 
     def _given(self) -> dict[str, object]:
         parser = self.cfg.parser()
@@ -182,6 +190,9 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
         if ours or found.get("args"):
             what = ours or found["args"]
             raise UsageError(f"{', '.join(what)}: said by the YAML's http:, not by gunicorn's options")
+        idle = [f"--{name.replace('_', '-')}" for name in given if name in NOT_HERE]
+        if idle:
+            raise UsageError(f"{', '.join(idle)}: does nothing here; give gunicorn's options one by one")
         return given
 
 
@@ -191,12 +202,16 @@ def _give_a_slot(arbiter: Any, worker: Any) -> None:
     worker.slot = min(range(len(arbiter.LISTENERS)), key=[other.slot for other in others].count)
     taken = {other.desk for other in others}
     worker.desk = next(desk for desk in range(DESKS) if desk not in taken)
+    worker.began = time.monotonic()
 
 
 def _forget(arbiter: Any, worker: Any) -> None:
     """What a worker that has ended no longer has: open connections, a queue. And what it has perhaps died of."""
     if arbiter.app.suspects.died(worker.desk):
         log.warning("a worker died while it validated a request, which is validated apart if it comes again")
+    now = time.monotonic()
+    if now - worker.began < AGAIN_SECONDS:
+        arbiter.begin_after = now + AGAIN_SECONDS
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  # see `check`
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # its stubs are not whole
@@ -206,8 +221,11 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn's master, with sockets of its own making and signals that never cost a request."""
 
     # By these exit codes of a worker gunicorn ends the server. A record can bring them about, and what can't be made
-    # was seen by `check`: so there is no such code, and a worker that ends is started again.
+    # was seen by `check`: so there is no such code, and a worker that ends is started again, see `manage_workers`.
     WORKER_BOOT_ERROR = APP_LOAD_ERROR = -1
+
+    begin_after = 0.0
+    """The monotonic clock's time before which no worker is started."""
 
     def __init__(
         self, app: EdgeApplication, sockets: Sequence[socket.socket], reload: Callable[[], PipelineConfig]
@@ -223,6 +241,11 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         host, port = self.LISTENERS[0].getsockname()[:2]
         url = f"{'https' if self.cfg.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         log.info("listening", url=url, streams=sorted(self.app.config.http.streams), workers=self.cfg.workers)
+
+    def manage_workers(self) -> None:
+        """As gunicorn's. What a worker needs may be missing for a while: its file of keys, a user's module."""
+        if time.monotonic() >= self.begin_after:
+            super().manage_workers()
 
     def handle_hup(self) -> None:
         """Read the YAML again and replace the workers one by one; what can't be used changes nothing."""

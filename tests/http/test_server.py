@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import http.client
+import itertools
 import os
 import signal
 import socket
@@ -67,6 +68,26 @@ def test_a_worker_that_ends_is_replaced_and_what_connects_meanwhile_waits(
         assert edge.end() == 0
 
 
+def test_a_worker_that_can_not_begin_is_tried_once_a_second_until_it_can(kafka: SharedKafka, tmp_path: Path) -> None:
+    path = edge_yaml(tmp_path, kafka.bootstrap_servers, http__auth="none")
+    module = tmp_path / "checks.py"
+    module.write_text("from pydantic import BaseModel\nclass Order(BaseModel):\n    id: int\n")
+    tree = yaml.safe_load(path.read_text())
+    tree |= {"python_path": ["."], "validator": {"type": "pydantic", "model": "checks:Order"}}
+    path.write_text(yaml.safe_dump(tree))
+    with RunningEdge(path) as edge:
+        kept = module.read_text()
+        module.write_text("class Order: half a file")  # as it is being written
+        (worker,) = workers_of(edge)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: len(_failed_starts(edge)) >= 3, edge.log)
+        ends = _failed_starts(edge)
+        assert min((after - before).total_seconds() for before, after in itertools.pairwise(ends)) >= 1.0
+        module.write_text(kept)
+        assert edge.post(ORDER).status == 202, "who came meanwhile has waited"
+        assert edge.end() == 0
+
+
 def test_a_worker_is_recycled_without_losing_a_request(kafka: SharedKafka, tmp_path: Path) -> None:
     path = edge_yaml(tmp_path, kafka.bootstrap_servers, http__workers=2)
     with RunningEdge(path, "--", "--max-requests", "40") as edge:
@@ -126,6 +147,8 @@ def test_a_second_server_on_the_same_port_does_not_take_half_of_the_requests(
         ({}, ("--", "--certfile", "nobody.pem", "--keyfile", "nobody.key"), 78, "nobody.pem"),
         ({}, ("--", "--bind", "127.0.0.1:1"), 2, "bind: said by the YAML's http:"),
         ({}, ("--", "--nonsense"), 2, "--nonsense"),
+        ({}, ("--", "-c", "gunicorn.conf.py"), 2, "--config: does nothing here"),
+        ({}, ("--", "--proxy-protocol"), 2, "--proxy-protocol: does nothing here"),
     ],
 )
 def test_what_can_not_be_served_is_a_sentence(
@@ -187,6 +210,10 @@ def test_a_gunicorn_of_one_s_own_serves(kafka: SharedKafka, tmp_path: Path) -> N
         _, said = gunicorn.communicate(timeout=60)
     assert gunicorn.returncode == 0, said
     assert "Traceback" not in said
+
+
+def _failed_starts(edge: RunningEdge) -> list[dt.datetime]:
+    return [dt.datetime.fromisoformat(line["timestamp"]) for line in edge.events("a worker can't begin")]
 
 
 @contextlib.contextmanager
