@@ -26,6 +26,7 @@ log = structlog.get_logger("streamlake.http")
 LETTER_BYTES = 1000
 """About what a dead letter's own headers take: of small records it is most of what waits for Kafka."""
 
+
 async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], body: bytes) -> Answer:
     """Take a request's records. Returns when Kafka has said what became of all, or its time is up.
 
