@@ -8,14 +8,14 @@ EDGE_MUTANTS: Sequence[Mutant] = (
     Mutant(
         "answered before the delivery report",
         "streamlake.http_edge.ingest",
-        "        await asyncio.wait((shipment.done,), timeout=self._deadline - asyncio.get_running_loop().time())\n",
-        "        shipment.outcomes = [Place(0, 0)] * len(indices)\n",
+        "        if await producer.arrival(shipment, self._deadline):\n",
+        "        shipment.outcomes = [Place(0, 0)] * len(indices)\n        if shipment:\n",
     ),
     Mutant(
         "librdkafka gives records up",
         "streamlake.engine.kafka.loop_producer",
-        "        never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS\n",
-        "        never_seconds = patience_seconds\n",
+        "    never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS\n",
+        "    never_seconds = patience_seconds\n",
     ),
 )
 """The first answers what Kafka has not said: at once, and with a place that it makes up.
