@@ -3,7 +3,9 @@
 import argparse
 import logging
 import os
+import select
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -33,6 +35,8 @@ FIXED_WHILE_RUNNING = ("listen", "workers")
 BACKLOG = 2048
 HANDSHAKE_SECONDS = 0.2
 """How long who was about to connect when the server was told to end may take for that."""
+CHECK_SECONDS = 60.0
+"""How long making the edge once may take: at a SIGHUP the server hears no other signal meanwhile."""
 AGAIN_SECONDS = 1.0
 """A worker that ended younger than that is followed by another one so much later: not at once, and for ever."""
 SILENT_SECONDS = 30
@@ -83,8 +87,13 @@ def check(config: PipelineConfig, cfg: Any) -> None:
             os._exit(code)
     os.close(theirs)
     with open(ours, "rb") as pipe:  # noqa: PTH123  (a descriptor)
+        in_time, _, _ = select.select([pipe], [], [], CHECK_SECONDS)
+        if not in_time:
+            os.kill(child, signal.SIGKILL)
         said = pipe.read().decode()
     _, status = os.waitpid(child, 0)
+    if not in_time:
+        raise ConfigError(f"http: the edge can't be made: that took more than {CHECK_SECONDS:g} s")
     if status:
         raise ConfigError(*(said or f"http: making the edge ended its process (status {status})").split("\n"))
 

@@ -22,12 +22,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from gunicorn.config import Config
 from support.edge import JSON, RunningEdge, edge_yaml
 from support.engine import streamlake
 from support.shared import SharedKafka
 from support.waiting import wait_until
 
+from streamlake.config.load import load_pipeline
+from streamlake.engine.errors import ConfigError
 from streamlake.engine.local.ports import free_ports
+from streamlake.http_edge import server
 
 ORDER = b'{"id":1}'
 
@@ -172,6 +176,24 @@ def test_what_can_not_be_served_is_a_sentence(
     file.write_text(yaml.safe_dump(tree))
     done = streamlake("serve", str(file), *arguments)
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+
+
+def test_a_model_whose_import_never_ends_holds_up_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "endless.py").write_text("import threading\nthreading.Event().wait()\n")
+    tree = {
+        "pipeline": "orders",
+        "python_path": ["."],
+        "kafka": {"bootstrap_servers": "127.0.0.1:1", "group_id": "g", "topics": [{"name": "t"}]},
+        "validator": {"type": "pydantic", "model": "endless:Order"},
+        "sink": {"type": "file", "root": "lake"},
+        "dead_letters": {"topic": {"name": "d"}},
+        "http": {"listen": "127.0.0.1:0", "streams": {"orders": {}}},
+    }
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(tree))
+    monkeypatch.setattr(server, "CHECK_SECONDS", 0.5)
+    with pytest.raises(ConfigError, match="took more than 0"):
+        server.check(load_pipeline(file), Config())
 
 
 def test_gunicorn_s_own_tls_serves(kafka: SharedKafka, tmp_path: Path) -> None:
