@@ -14,8 +14,8 @@ EDGE_MUTANTS: Sequence[Mutant] = (
     Mutant(
         "librdkafka gives records up",
         "streamlake.engine.kafka.loop_producer",
-        "        never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS\n",
-        "        never_seconds = patience_seconds\n",
+        "    never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS\n",
+        "    never_seconds = patience_seconds\n",
     ),
 )
 """The first answers what Kafka has not said: at once, and with a place that it makes up.
