@@ -11,14 +11,5 @@ EDGE_MUTANTS: Sequence[Mutant] = (
         "        if await producer.arrival(shipment, self._deadline):\n",
         "        shipment.outcomes = [Place(0, 0)] * len(indices)\n        if True:\n",
     ),
-    Mutant(
-        "librdkafka gives records up",
-        "streamlake.engine.kafka.loop_producer",
-        "    never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS\n",
-        "    never_seconds = patience_seconds\n",
-    ),
 )
-"""The first answers what Kafka has not said: at once, and with a place that it makes up.
-
-The second sends again what may be stored already: torture finds records twice whose answer names one place.
-"""
+"""It answers what Kafka has not said: at once, and with a place that it makes up."""
