@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Mapping
 
 import structlog
@@ -14,6 +13,7 @@ from streamlake.engine.kafka.letter_records import MESSAGE_BYTES_DEFAULT
 from streamlake.engine.kafka.loop_producer import LoopProducer, check_properties
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
+from streamlake.http_edge.apart import Apart
 from streamlake.http_edge.circuit import Circuit
 from streamlake.http_edge.keys import Keys
 from streamlake.http_edge.metrics import EdgeMetrics, StreamMetrics
@@ -48,6 +48,10 @@ class Edge:
         self.of_no_stream = StreamMetrics(self.metrics, "")
         self.drain_until: float | None = None
         """The loop's time at which the worker ends; None while it is not told to."""
+        self.apart = Apart()
+        self._batch_bytes = BATCH_BYTES_MAX
+        self.reading_bytes = 0
+        """Of bodies that are not there as a whole yet."""
         self._topics = sorted({topic for stream in self.streams.values() for topic in stream.topics})
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -66,7 +70,8 @@ class Edge:
             self._properties(), patience_seconds=patience_seconds, trouble=lambda _why: self.circuit.suspect()
         )
         self.circuit = Circuit(self._topics, self.producer.look_for)
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._look_around())]
+        works = (self.circuit.watch(), self._learn_limits(), self._look_around())
+        self._tasks = [asyncio.create_task(work) for work in works]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.circuit.asked.wait(), FIRST_SECONDS)
 
@@ -127,33 +132,33 @@ class Edge:
             self._flush()
             await asyncio.sleep(KEYS_SECONDS)
 
-    async def _watch(self) -> None:
-        """Learn how large records may be, then watch over Kafka: before both nothing is let in."""
-        limits = None
-        while limits is None:
-            limits = await asyncio.to_thread(self._limits)
-        for stream in self.streams.values():
-            if stream.letters is not None and stream.dead_letter_topic is not None:
-                stream.letters.limit = limits.get(stream.dead_letter_topic, MESSAGE_BYTES_DEFAULT)
-        if min(limits.values(), default=BATCH_BYTES_MAX) < BATCH_BYTES_MAX:
-            # A batch that is too large for its topic is refused whole, with whatever small records are in it.
-            self.producer.change({"batch.size": min(limits.values())})
-        await self.circuit.watch()
+    async def _learn_limits(self) -> None:
+        """Ask each topic how large its records may be, once it can be asked: a limit that is not known costs a try."""
+        asked: set[str] = set()
+        await self.circuit.asked.wait()
+        while len(asked) < len(self._topics):
+            for topic in self._topics:
+                if topic not in asked and self.circuit.wrong_with(topic) is None:
+                    limit = await asyncio.to_thread(self._limit, topic)
+                    asked.add(topic)
+                    self._hold_to(topic, limit)
+            await asyncio.sleep(AGAIN_SECONDS)
 
-    def _limits(self) -> dict[str, int] | None:
-        """`max.message.bytes` of each topic, where we may ask for it; None where nobody answers."""
+    def _hold_to(self, topic: str, limit: int) -> None:
+        for stream in self.streams.values():
+            if stream.letters is not None and stream.dead_letter_topic == topic:
+                stream.letters.limit = limit
+        if limit < self._batch_bytes:
+            # A batch that is too large for its topic is refused whole, with whatever small records are in it.
+            self._batch_bytes = limit
+            self.producer.change({"batch.size": limit})
+
+    def _limit(self, topic: str) -> int:
+        """`max.message.bytes` of a topic; Kafka's default where we may not ask for it. In a thread."""
         client_id = f"streamlake-{self.config.pipeline}-http"
         admin = TopicAdmin(admin_properties(self.config.kafka, client_id), timeout_seconds=ASK_SECONDS)
-        limits: dict[str, int] = {}
         try:
-            there = admin.shapes(self._topics)
+            return int(admin.settings([topic])[topic]["max.message.bytes"].value or MESSAGE_BYTES_DEFAULT)
         except (SourceError, ConfigError) as error:
-            log.warning("kafka can't be asked", why=str(error))
-            time.sleep(AGAIN_SECONDS)  # in a thread of its own
-            return None
-        for topic in there:
-            try:
-                limits[topic] = int(admin.settings([topic])[topic]["max.message.bytes"].value or MESSAGE_BYTES_DEFAULT)
-            except (SourceError, ConfigError) as error:
-                log.info("a topic's settings can't be read", topic=topic, why=str(error))
-        return limits
+            log.info("a topic's settings can't be read", topic=topic, why=str(error))
+            return MESSAGE_BYTES_DEFAULT

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from streamlake.http_edge.admission import Admitted, Head, admit, check_open
+from streamlake.http_edge.admission import RETRY_SECONDS, Admitted, Head, admit, check_open
 from streamlake.http_edge.bodies import read_body
 from streamlake.http_edge.edge import Edge
 from streamlake.http_edge.metrics import StreamMetrics
@@ -25,6 +25,8 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 INGEST = "/ingest/"
+READING_BYTES_MAX = 128 * 1024**2
+"""Of all bodies that a worker has begun to read: clients that send slowly hold what they have sent."""
 REQUEST_ID = "streamlake.request_id"
 TAKEN = "streamlake.taken"
 """What the gate leaves in a scope for the resource behind it: (admitted, head, body)."""
@@ -83,7 +85,7 @@ class Gate:
         metrics = self.edge.of_stream.get(stream, self.edge.of_no_stream)
         try:
             admitted = admit(self.edge, stream, head, scope["query_string"])
-            body = await _body(admitted, receive)
+            body = await _body(self.edge, admitted, receive)
             check_open(self.edge, admitted.stream)  # once more: it was long in coming, perhaps, and many came with it
         except ProblemError as problem:
             tell(scope, head, problem, metrics)
@@ -117,19 +119,36 @@ def _head(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return head
 
 
-async def _body(admitted: Admitted, receive: Receive) -> bytes:
+async def _body(edge: Edge, admitted: Admitted, receive: Receive) -> bytes:
     """The whole body. Raises ProblemError, and GoneError: half a body of lines would look like a whole one."""
+    event = await receive()
+    if event["type"] == "http.request" and not event["more_body"]:  # as nearly all come
+        return await read_body(_only(event["body"]), admitted.stream.settings.body_max)
+    here = 0
 
     async def chunks() -> AsyncIterator[bytes]:
+        nonlocal event, here
         while True:
-            event = await receive()
             if event["type"] == "http.disconnect":
                 raise GoneError
+            here += len(event["body"])
+            edge.reading_bytes += len(event["body"])
+            if edge.reading_bytes > READING_BYTES_MAX:
+                detail = f"nothing was stored: bodies of {READING_BYTES_MAX} bytes are on their way already"
+                raise ProblemError("queue-full", detail, {"Retry-After": str(RETRY_SECONDS)})
             yield event["body"]
             if not event["more_body"]:
                 return
+            event = await receive()
 
-    return await read_body(chunks(), admitted.stream.settings.body_max)
+    try:
+        return await read_body(chunks(), admitted.stream.settings.body_max)
+    finally:
+        edge.reading_bytes -= here
+
+
+async def _only(chunk: bytes) -> AsyncIterator[bytes]:
+    yield chunk
 
 
 def tell(scope: Scope, head: Head, problem: ProblemError, metrics: StreamMetrics) -> None:

@@ -41,7 +41,7 @@ async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], bo
     _check_count(edge, admitted, len(records))
 
     # 2. Decide: the same policies, the same validator and so the same answer as a worker's.
-    batch = stream.batch(records, [stream.key_of(record) for record in records])
+    batch = stream.batch(records, stream.keys_of(records))
     try:
         verdict = await _decided(edge, stream, batch, body)
     except (ValidatorError, IsolationError, BreakerError) as error:
@@ -62,7 +62,7 @@ async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], bo
 async def _decided(edge: Edge, stream: Stream, batch: Batch, body: bytes) -> Verdict:
     """The verdict. What a worker has died of is decided apart, as it is in a pipeline."""
     if edge.suspects.has(body):
-        return await asyncio.to_thread(stream.decide_apart, batch)
+        return await edge.apart.run(lambda: stream.decide_apart(batch))
     edge.suspects.begin(body)
     try:
         return stream.decide(batch)
@@ -103,16 +103,20 @@ class _Sending:
         self._outcomes: list[Outcome | None] = [None] * len(batch)
         self._less = [0] * len(batch)
         """What was left out of each dead letter, see LESS."""
+        self._seen_alone: set[int] = set()
+        """Those that were, or are now, in a batch of their own."""
         self._deadline = asyncio.get_running_loop().time() + edge.settings.delivery_seconds
 
     async def all(self, size: int) -> None:
         """Send everything, `size` bytes of it; what the brokers refuse becomes a dead letter, and is sent as one."""
         indices: Sequence[int] = range(len(self._batch))
+        alone = False
         while indices:
-            await self._send(indices, size)
+            await self._send(indices, size, alone=alone)
             indices = [index for index in indices if self._goes_again(index)]
+            alone = True
 
-    async def _send(self, indices: Sequence[int], size: int) -> None:
+    async def _send(self, indices: Sequence[int], size: int, *, alone: bool) -> None:
         producer, stream, batch, marked = self._edge.producer, self._stream, self._batch, self._marked
         refused, letters = self._refused, stream.letters
         if letters is None and refused:
@@ -121,7 +125,7 @@ class _Sending:
                 return
         size += len(indices) * sum(len(name) + len(value or b"") for name, value in marked[0])
         size += LETTER_BYTES * len(refused)
-        shipment = producer.shipment(len(indices), size)
+        shipment = producer.shipment(len(indices), size, alone=alone)
         send, topic, keys, values = producer.send, stream.topic, batch.keys, batch.values
         for position, index in enumerate(indices):
             if index not in refused:
@@ -144,10 +148,16 @@ class _Sending:
         return replace(letter, offset=NOWHERE, headers=self._marked[index])
 
     def _goes_again(self, index: int) -> bool:
-        """Whether the brokers refused the record itself: it goes as a dead letter, or its letter as a smaller one."""
+        """Whether the brokers refused the record itself: it goes as a dead letter, or its letter as a smaller one.
+
+        Too large may have been the batch that it was in, with others: so it goes in one of its own first.
+        """
         outcome = self._outcomes[index]
         if not isinstance(outcome, Failure) or outcome.kind not in ("too_large", "invalid"):
             return False
+        if outcome.kind == "too_large" and index not in self._seen_alone:
+            self._seen_alone.add(index)
+            return True
         if index not in self._refused:
             reason: Reason = "oversize" if outcome.kind == "too_large" else "invalid"
             self._refused[index] = Refusal(index, reason, outcome.message)

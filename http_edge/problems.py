@@ -27,7 +27,7 @@ TITLES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "internal": (500, "The edge failed, which is a bug"),
         "queue-full": (503, "Too much is waiting for Kafka"),
         "draining": (503, "This worker is about to end"),
-        "kafka-away": (503, "Kafka can't be reached"),
+        "kafka-away": (503, "Kafka can't be written to"),
         "not-stored": (503, "Kafka did not take the records"),
         "too-many-connections": (503, "Too many connections are open"),
         "outcome-unknown": (504, "It is not known whether Kafka has the records"),

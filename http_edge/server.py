@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import select
 import shutil
@@ -172,9 +173,10 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
             "workers": http.workers,
             "worker_class": "streamlake.http_edge.worker.EdgeWorker",
             "logger_class": EdgeLogger,
-            "graceful_timeout": int(http.drain_seconds) + 2,
+            "graceful_timeout": math.ceil(http.drain_seconds) + 2,
             "timeout": SILENT_SECONDS,
             "pre_fork": _give_a_slot,
+            "post_fork": _count_by_desk,
             "child_exit": _forget,
             "control_socket_disable": True,
             "proc_name": f"streamlake-{self.config.pipeline}-http",
@@ -219,6 +221,13 @@ def _give_a_slot(arbiter: Any, worker: Any) -> None:
     worker.began = time.monotonic()
 
 
+def _count_by_desk(_arbiter: Any, worker: Any) -> None:
+    """In the new worker: it counts on in the files of who had its desk before, else there would be ever more."""
+    from prometheus_client import values  # noqa: PLC0415  # see `check`
+
+    values.ValueClass = values.MultiProcessValue(lambda: worker.desk)  # type: ignore[no-untyped-call]  # as below
+
+
 def _forget(arbiter: Any, worker: Any) -> None:
     """What a worker that has ended no longer has: open connections, a queue. And what it has perhaps died of."""
     if arbiter.app.suspects.died(worker.desk):
@@ -228,7 +237,7 @@ def _forget(arbiter: Any, worker: Any) -> None:
         arbiter.begin_after = now + AGAIN_SECONDS
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  # see `check`
 
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # its stubs are not whole
+    mark_process_dead(worker.desk)  # type: ignore[no-untyped-call]  # its stubs are not whole
 
 
 class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types

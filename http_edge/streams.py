@@ -53,6 +53,11 @@ class Stream:
         """All that it writes to."""
         return (self.topic,) if self.dead_letter_topic is None else (self.topic, self.dead_letter_topic)
 
+    def keys_of(self, records: Sequence[bytes]) -> Sequence[bytes | None]:
+        """The keys; of a record that is refused as too large anyway nobody looks for one."""
+        key_of, limit = self.key_of, self.policies.record_bytes_max
+        return [key_of(record) if len(record) <= limit else None for record in records]
+
     def batch(self, records: Sequence[bytes], keys: Sequence[bytes | None]) -> Batch:
         """A request's records as validators and policies know them: without a place yet."""
         count = len(records)

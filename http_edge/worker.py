@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
@@ -76,7 +77,7 @@ class EdgeWorker(UvicornWorker):  # type: ignore[misc]  # it ships no types
         self.config.app = gate
         self.config.http = partial(EdgeProtocol, limits=limits)  # uvicorn calls it only
         self.config.timeout_keep_alive = int(settings.idle_seconds) + 1
-        self.config.timeout_graceful_shutdown = int(settings.drain_seconds)
+        self.config.timeout_graceful_shutdown = math.ceil(settings.drain_seconds)
         if settings.trusted_proxies:
             self.config.proxy_headers = True
             self.config.forwarded_allow_ips = list(settings.trusted_proxies)

@@ -27,6 +27,7 @@ SLOW_SECONDS = 0.1
 """Between two looks for reports: while something is in flight, and while nothing is."""
 YOUNG_SECONDS = 5.0
 """A producer that is younger may not even have connected: another one in its place would not be quicker."""
+_ALONE: Properties = {"batch.num.messages": 1}
 SPARE_SECONDS = 10.0
 """So much later librdkafka would give a record up that we have dropped, see `give_up`."""
 
@@ -136,6 +137,8 @@ class LoopProducer:
         self._empty = asyncio.Event()
         self._empty.set()
         self._producer = self._made()
+        self._single: Producer | None = None
+        """Puts each record into a batch of its own; made when it is needed."""
         self._fast = False
         self._timer = self._loop.call_later(SLOW_SECONDS, self._tick)
 
@@ -161,14 +164,24 @@ class LoopProducer:
         """
         self._trouble(f"sending: no answer from {self._servers} within {self._patience_seconds:g} s")
         self._stale = self._stale or shipment.client is self._producer
+        if self._single is not None and shipment.client is self._single:
+            self._former.append((self._single, self._loop.time() + self._patience_seconds))
+            self._single = None
         self._renew()
 
-    def shipment(self, count: int, size: int) -> Shipment:
-        """Begin a shipment of `count` (1 or more) records with `size` bytes in all; then `send` each of them."""
+    def shipment(self, count: int, size: int, *, alone: bool = False) -> Shipment:
+        """Begin a shipment of `count` (1 or more) records with `size` bytes in all; then `send` each of them.
+
+        `alone`: each in a batch of its own. A batch that is larger than its topic takes is refused with all that is in
+        it, and of several small records nobody knows whether they are too large.
+        """
+        client = self._producer
+        if alone:
+            client = self._single = self._single or self._client(_ALONE)
         self.records += count
         self.bytes += size
         self._empty.clear()
-        return Shipment(self, self._producer, count, size, self._loop.create_future())
+        return Shipment(self, client, count, size, self._loop.create_future())
 
     def send(
         self,
@@ -181,7 +194,7 @@ class LoopProducer:
     ) -> None:
         """Hand over one record; what became of it is found in the shipment, also when it could not be handed over."""
         try:
-            self._producer.produce(
+            shipment.client.produce(
                 topic,
                 value,
                 key,
@@ -245,12 +258,16 @@ class LoopProducer:
             producer.flush(0.1)
 
     def _all(self) -> Sequence[Producer]:
-        return [self._producer, *(producer for producer, _ in self._former)]
+        single = [] if self._single is None else [self._single]
+        return [self._producer, *single, *(producer for producer, _ in self._former)]
 
     def _made(self) -> Producer:
         self._fatal = self._stale = False
         self._made_at = self._loop.time()
-        return make_client(Producer, {**self._properties, "error_cb": self._error})
+        return self._client({})
+
+    def _client(self, properties: Properties) -> Producer:
+        return make_client(Producer, {**self._properties, **properties, "error_cb": self._error})
 
     def _error(self, error: KafkaError) -> None:
         """An error of the client itself, told by `poll`."""
@@ -259,6 +276,8 @@ class LoopProducer:
 
     def _tick(self) -> None:
         self._producer.poll(0)
+        if self._single is not None:
+            self._single.poll(0)
         if self._former:
             self._former = [former for former in self._former if self._is_waited_for(*former)]
         self._renew()

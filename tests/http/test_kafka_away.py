@@ -155,6 +155,19 @@ def test_what_each_record_carries_counts_in_the_queue_and_many_let_in_at_once_do
         assert b"/docs#queue-full" in answer
 
 
+def test_small_records_are_not_refused_for_the_batch_that_they_were_in(own_kafka: LocalKafka, tmp_path: Path) -> None:
+    with RunningEdge(edge_yaml(tmp_path, own_kafka.bootstrap_servers, **QUICK)) as edge:
+        assert numbered(edge, 0).status == 202  # the limit that was asked for at the start is another one
+        admin_of(edge.config).alter_topic(edge.topic, {"max.message.bytes": "3000"})
+        probe = b'{"id":1,"text":"%b"}' % os.urandom(9_000).hex().encode()
+        wait_until(lambda: edge.post(probe).status == 422, edge.log)  # until it holds
+        records = [b'{"id":%d,"text":"%b"}' % (number, os.urandom(60).hex().encode()) for number in range(200)]
+        answered = edge.post(b"\n".join(records), LINES)
+        assert (answered.status, answered.json["stored"]) == (202, 200)
+        found = [message.value() or b"" for message in everything_in(edge.config, edge.topic)]
+        assert sorted(found) == sorted([b'{"id":0}', *records])
+
+
 def test_a_record_that_the_topic_finds_too_large_is_a_dead_letter(own_kafka: LocalKafka, tmp_path: Path) -> None:
     with RunningEdge(edge_yaml(tmp_path, own_kafka.bootstrap_servers, **QUICK)) as edge:
         admin_of(edge.config).alter_topic(edge.topic, {"max.message.bytes": "5000"})

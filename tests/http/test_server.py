@@ -34,6 +34,8 @@ from streamlake.engine.local.ports import free_ports
 from streamlake.http_edge import server
 
 ORDER = b'{"id":1}'
+DESKS_USED_MAX = 6
+"""Two workers, the two that end, and as many that end late."""
 
 
 def workers_of(edge: RunningEdge) -> list[int]:
@@ -100,7 +102,7 @@ def test_a_worker_is_recycled_without_losing_a_request(kafka: SharedKafka, tmp_p
 
         def posting() -> None:
             with contextlib.closing(http.client.HTTPConnection(*edge.address, timeout=30)) as connection:
-                for _ in range(60):
+                for _ in range(120):
                     connection.request("POST", "/ingest/orders", ORDER, {"content-type": JSON})
                     answer = connection.getresponse()
                     answer.read()
@@ -112,8 +114,11 @@ def test_a_worker_is_recycled_without_losing_a_request(kafka: SharedKafka, tmp_p
         for thread in threads:
             thread.join()
         seen |= set(workers_of(edge))
-        assert statuses == {202: 480}, "each has its answer, and none was told to come again"
+        assert statuses == {202: 960}, "each has its answer, and none was told to come again"
         assert len(seen) > 2, "workers were recycled"
+        (open_file, *_) = (each.path for each in psutil.Process(max(seen)).open_files() if each.path.endswith(".db"))
+        files = list(Path(open_file).parent.glob("*.db"))
+        assert len(files) <= 4 * DESKS_USED_MAX, "what a worker counts goes on in the files of the one before"
         assert edge.end() == 0
 
 

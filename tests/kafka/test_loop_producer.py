@@ -1,6 +1,7 @@
 """The producer on an event loop: each record of a shipment has its outcome, and what is in flight is known."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast
 
@@ -79,6 +80,24 @@ def test_a_record_that_the_topic_finds_too_large_is_told_apart(kafka: SharedKafk
     (outcome,) = on_a_loop(config, work, **{"compression.type": "none"})
     assert isinstance(outcome, Failure)
     assert outcome.kind == "too_large"
+
+
+def test_a_shipment_s_records_are_alone_where_that_is_asked_for(kafka: SharedKafka) -> None:
+    config, topic = with_topic(kafka, **{"max.message.bytes": "1000"})
+    values = [os.urandom(200) for _ in range(40)]
+
+    async def work(producer: LoopProducer) -> list[list[object]]:
+        together = ship(producer, topic, values)
+        alone = producer.shipment(len(values), 8000, alone=True)
+        for index, value in enumerate(values):
+            producer.send(alone, index, topic, None, value, [])
+        producer.sent()
+        await asyncio.wait([together.done, alone.done], timeout=SECONDS)
+        return [list(together.outcomes), list(alone.outcomes)]
+
+    together, alone = on_a_loop(config, work, **{"linger.ms": 200})
+    assert {outcome.kind for outcome in together if isinstance(outcome, Failure)} == {"too_large"}
+    assert all(isinstance(outcome, Place) for outcome in alone)
 
 
 def test_a_topic_that_is_not_there_is_not_stored_or_unknown_and_told_as_trouble(
