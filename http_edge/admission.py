@@ -44,7 +44,7 @@ def admit(edge: Edge, stream_name: str, head: Head, query: bytes) -> Admitted:
     split, encoding = _splitter(head), _encoding(head)
     length = _length(head, stream.settings.body_max)
     idempotency_key, summary = _idempotency_key(head), _wants_summary(query)
-    _check_open(edge, stream)
+    check_open(edge, stream)
     return Admitted(stream, owner, encoding, split, length, idempotency_key, summary)
 
 
@@ -141,8 +141,8 @@ def _wants_summary(query: bytes) -> bool:
     return False
 
 
-def _check_open(edge: Edge, stream: Stream) -> None:
-    """Whether Kafka could be given anything now."""
+def check_open(edge: Edge, stream: Stream) -> None:
+    """Raises ProblemError where Kafka can't be given anything now."""
     if edge.time_is_up:
         raise _later("draining", "this worker is about to end; another one takes the request")
     for topic in stream.topics:

@@ -9,8 +9,9 @@ import structlog
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import ConfigError, SourceError
+from streamlake.engine.kafka.explain import Properties
 from streamlake.engine.kafka.letter_records import MESSAGE_BYTES_DEFAULT
-from streamlake.engine.kafka.loop_producer import LoopProducer
+from streamlake.engine.kafka.loop_producer import LoopProducer, check_properties
 from streamlake.engine.kafka.settings import admin_properties, producer_properties
 from streamlake.engine.kafka.topic_admin import TopicAdmin
 from streamlake.http_edge.circuit import Circuit
@@ -50,26 +51,19 @@ class Edge:
         self._topics = sorted({topic for stream in self.streams.values() for topic in stream.topics})
         self._tasks: list[asyncio.Task[None]] = []
 
+    def check(self) -> None:
+        """Raises ConfigError where `start` would: where librdkafka refuses what the producer is made of."""
+        check_properties(self._properties(), self.settings.delivery_seconds)
+
     async def start(self) -> None:
         """Open the producer and ask for the topics; on the loop that serves the requests.
 
         Returns when Kafka has answered, or has not for FIRST_SECONDS: clients that have connected wait for that in the
         server's socket, rather than be told that nobody has asked yet.
         """
-        settings = self.settings
-        properties = producer_properties(self.config.kafka, f"streamlake-{self.config.pipeline}-http")
-        properties |= {
-            "delivery.report.only.error": False,
-            # More than what is let in: librdkafka's queue is never what is full.
-            "queue.buffering.max.kbytes": max(65_536, 4 * settings.queue_bytes_max // 1024),
-            "queue.buffering.max.messages": 1_000_000,
-            "batch.size": BATCH_BYTES_MAX,
-        }
-        if not {"linger.ms", "queue.buffering.max.ms"} & set(self.config.kafka.properties):
-            properties["linger.ms"] = LINGER_MS
-        properties.pop("message.timeout.ms", None)  # the other name of delivery.timeout.ms
+        patience_seconds = self.settings.delivery_seconds
         self.producer = LoopProducer(
-            properties, patience_seconds=settings.delivery_seconds, trouble=lambda _why: self.circuit.suspect()
+            self._properties(), patience_seconds=patience_seconds, trouble=lambda _why: self.circuit.suspect()
         )
         self.circuit = Circuit(self._topics, self.producer.look_for)
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._look_around())]
@@ -101,6 +95,21 @@ class Edge:
         """The metrics of all workers of the server: this one's as they are, others' as they were within a second."""
         self._flush()
         return self.metrics.text()
+
+    def _properties(self) -> Properties:
+        """What the producer is made of."""
+        properties = producer_properties(self.config.kafka, f"streamlake-{self.config.pipeline}-http")
+        properties |= {
+            "delivery.report.only.error": False,
+            # More than what is let in: librdkafka's queue is never what is full.
+            "queue.buffering.max.kbytes": max(65_536, 4 * self.settings.queue_bytes_max // 1024),
+            "queue.buffering.max.messages": 1_000_000,
+            "batch.size": BATCH_BYTES_MAX,
+        }
+        if not {"linger.ms", "queue.buffering.max.ms"} & set(self.config.kafka.properties):
+            properties["linger.ms"] = LINGER_MS
+        properties.pop("message.timeout.ms", None)  # the other name of delivery.timeout.ms
+        return properties
 
     def _flush(self) -> None:
         gauges = self.metrics

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from streamlake.http_edge.admission import Admitted, Head, admit
+from streamlake.http_edge.admission import Admitted, Head, admit, check_open
 from streamlake.http_edge.bodies import read_body
 from streamlake.http_edge.edge import Edge
 from streamlake.http_edge.metrics import StreamMetrics
@@ -29,6 +29,8 @@ REQUEST_ID = "streamlake.request_id"
 TAKEN = "streamlake.taken"
 """What the gate leaves in a scope for the resource behind it: (admitted, head, body)."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+TRACESTATE_BYTES_MAX = 512
+"""So much of it is passed on at least by everybody (W3C Trace Context, 3.3.1.5), and each record would carry more."""
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -63,6 +65,8 @@ class Gate:
             if not _TRACEPARENT.fullmatch(head.get(b"traceparent", b"")):
                 head.pop(b"traceparent", None)
                 head.pop(b"tracestate", None)
+            if len(head.get(b"tracestate", b"")) > TRACESTATE_BYTES_MAX:
+                head.pop(b"tracestate")
             await self._ingest(scope, head, receive, send)
         else:
             await self._behind(scope, receive, send)
@@ -80,6 +84,7 @@ class Gate:
         try:
             admitted = admit(self.edge, stream, head, scope["query_string"])
             body = await _body(admitted, receive)
+            check_open(self.edge, admitted.stream)  # once more: it was long in coming, perhaps, and many came with it
         except ProblemError as problem:
             tell(scope, head, problem, metrics)
             await answer(scope, problem, send)

@@ -23,6 +23,9 @@ from streamlake.http_edge.streams import NOWHERE, Stream, marks
 
 log = structlog.get_logger("streamlake.http")
 
+LETTER_BYTES = 1000
+"""About what a dead letter's own headers take: of small records it is most of what waits for Kafka."""
+
 
 async def ingest(edge: Edge, admitted: Admitted, head: Mapping[bytes, bytes], body: bytes) -> Answer:
     """Take a request's records. Returns when Kafka has said what became of all, or its time is up.
@@ -116,6 +119,8 @@ class _Sending:
             indices = [index for index in indices if index not in refused]  # there is nowhere to copy them to
             if not indices:
                 return
+        size += len(indices) * sum(len(name) + len(value or b"") for name, value in marked[0])
+        size += LETTER_BYTES * len(refused)
         shipment = producer.shipment(len(indices), size)
         send, topic, keys, values = producer.send, stream.topic, batch.keys, batch.values
         for position, index in enumerate(indices):

@@ -46,8 +46,8 @@ _PARAMETERS: Words = {
     "Traceparent": {
         "name": "traceparent",
         "in": "header",
-        "description": "W3C Trace Context, copied into the headers of each record, with tracestate; not where it is "
-        "of another form.",
+        "description": "W3C Trace Context, copied into the headers of each record, with a tracestate of up to 512 "
+        "bytes; not where it is of another form.",
         "schema": {"type": "string"},
     },
     "Detail": {

@@ -3,7 +3,9 @@
 import argparse
 import logging
 import os
+import select
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -15,9 +17,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.sock import TCP6Socket, TCPSocket
+from uvicorn.config import create_ssl_context
 
 from streamlake.config.model import PipelineConfig
-from streamlake.engine.errors import ConfigError, UsageError
+from streamlake.engine.errors import ConfigError, Exit, UsageError
 from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.quota import Quotas
 from streamlake.http_edge.sockets import let_nobody_in, turn_away
@@ -27,6 +30,8 @@ log = structlog.get_logger("streamlake.http")
 
 OURS = ("bind", "workers", "worker_class", "reuse_port", "preload_app", "graceful_timeout", "daemon")
 """gunicorn's settings that the YAML or this module decides on."""
+NOT_HERE = ("config", "check_config", "print_config", "proxy_protocol")
+"""gunicorn's settings that do nothing under this module or its worker, and whoever gives them relies on them."""
 FIXED_WHILE_RUNNING = ("listen", "workers")
 BACKLOG = 2048
 HANDSHAKE_SECONDS = 0.2
@@ -35,6 +40,10 @@ ACCEPTED_SECONDS = 1.0
 """How long it may take a worker to accept who waits then."""
 TURNED_AWAY_SECONDS = 1.0
 """How long whoever is turned away may take to read that."""
+CHECK_SECONDS = 60.0
+"""How long making the edge once may take: at a SIGHUP the server hears no other signal meanwhile."""
+AGAIN_SECONDS = 1.0
+"""A worker that ended younger than that is followed by another one so much later: not at once, and for ever."""
 SILENT_SECONDS = 30
 """A worker whose loop stands still for that long is killed."""
 
@@ -50,17 +59,19 @@ def serve(config: PipelineConfig, options: Sequence[str], reload: Callable[[], P
     shared, server = tempfile.mkdtemp(prefix="streamlake-http-"), os.getpid()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read when prometheus_client is imported, which is below
     try:
-        check(config)
+        app = EdgeApplication(config, options)
+        check(config, app.cfg)
         sockets = listen(config.http.listen, config.http.address, config.http.workers)
-        EdgeArbiter(EdgeApplication(config, options), sockets, reload).run()
+        EdgeArbiter(app, sockets, reload).run()
     finally:
         if os.getpid() == server:  # workers come by here, too
             shutil.rmtree(shared, ignore_errors=True)
 
 
-def check(config: PipelineConfig) -> None:
+def check(config: PipelineConfig, cfg: Any) -> None:
     """Make the edge once, in a process of its own: this one must not hold a user's modules, which change.
 
+    `cfg` are gunicorn's settings, of which the certificate is looked at: a worker can't begin without it.
     Raises ConfigError with what was wrong.
     """
     from streamlake.http_edge import application  # noqa: PLC0415  # after PROMETHEUS_MULTIPROC_DIR is set
@@ -70,7 +81,8 @@ def check(config: PipelineConfig) -> None:
     if child == 0:
         code = 1
         try:
-            application.make_app(config)
+            application.make_app(config).edge.check()
+            _check_certificate(cfg)
             code = 0
         except ConfigError as error:
             os.write(theirs, "\n".join(error.problems).encode())
@@ -80,10 +92,35 @@ def check(config: PipelineConfig) -> None:
             os._exit(code)
     os.close(theirs)
     with open(ours, "rb") as pipe:  # noqa: PTH123  (a descriptor)
+        in_time, _, _ = select.select([pipe], [], [], CHECK_SECONDS)
+        if not in_time:
+            os.kill(child, signal.SIGKILL)
         said = pipe.read().decode()
     _, status = os.waitpid(child, 0)
+    if not in_time:
+        raise ConfigError(f"http: the edge can't be made: that took more than {CHECK_SECONDS:g} s")
     if status:
         raise ConfigError(*(said or f"http: making the edge ended its process (status {status})").split("\n"))
+
+
+def _check_certificate(cfg: Any) -> None:
+    """As uvicorn reads it in a worker."""
+    if not cfg.is_ssl:
+        return
+    given = cfg.ssl_options
+    try:
+        create_ssl_context(
+            given["certfile"],
+            given["keyfile"],
+            given.get("password"),
+            given["ssl_version"],
+            given["cert_reqs"],
+            given["ca_certs"],
+            given["ciphers"],
+        )
+    except (OSError, ValueError) as error:
+        files = f"--certfile {given['certfile']} --keyfile {given['keyfile']}"
+        raise ConfigError(f"gunicorn's {files}: can't be used: {error}") from None
 
 
 def listen(said: str, address: tuple[str, int], count: int) -> list[socket.socket]:
@@ -149,7 +186,11 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
         """The application, in the worker that serves it."""
         from streamlake.http_edge.application import make_app  # noqa: PLC0415  # see `check`
 
-        return make_app(self.config, self._quotas, self.suspects)
+        try:
+            return make_app(self.config, self._quotas, self.suspects)
+        except ConfigError as error:  # `check` has seen it made: what it is made of has changed since
+            log.error("a worker can't begin", problems=error.problems)  # noqa: TRY400  (a sentence)
+            raise SystemExit(Exit.BAD_CONFIG) from None
 
     def _given(self) -> dict[str, object]:
         parser = self.cfg.parser()
@@ -163,6 +204,9 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
         if ours or found.get("args"):
             what = ours or found["args"]
             raise UsageError(f"{', '.join(what)}: said by the YAML's http:, not by gunicorn's options")
+        idle = [f"--{name.replace('_', '-')}" for name in given if name in NOT_HERE]
+        if idle:
+            raise UsageError(f"{', '.join(idle)}: does nothing here; give gunicorn's options one by one")
         return given
 
 
@@ -172,12 +216,16 @@ def _give_a_slot(arbiter: Any, worker: Any) -> None:
     worker.slot = min(range(len(arbiter.LISTENERS)), key=[other.slot for other in others].count)
     taken = {other.desk for other in others}
     worker.desk = next(desk for desk in range(DESKS) if desk not in taken)
+    worker.began = time.monotonic()
 
 
 def _forget(arbiter: Any, worker: Any) -> None:
     """What a worker that has ended no longer has: open connections, a queue. And what it has perhaps died of."""
     if arbiter.app.suspects.died(worker.desk):
         log.warning("a worker died while it validated a request, which is validated apart if it comes again")
+    now = time.monotonic()
+    if now - worker.began < AGAIN_SECONDS:
+        arbiter.begin_after = now + AGAIN_SECONDS
     from prometheus_client.multiprocess import mark_process_dead  # noqa: PLC0415  # see `check`
 
     mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # its stubs are not whole
@@ -187,8 +235,11 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     """gunicorn's master, with sockets of its own making and signals that never cost a request."""
 
     # By these exit codes of a worker gunicorn ends the server. A record can bring them about, and what can't be made
-    # was seen by `check`: so there is no such code, and a worker that ends is started again.
+    # was seen by `check`: so there is no such code, and a worker that ends is started again, see `manage_workers`.
     WORKER_BOOT_ERROR = APP_LOAD_ERROR = -1
+
+    begin_after = 0.0
+    """The monotonic clock's time before which no worker is started."""
 
     def __init__(
         self, app: EdgeApplication, sockets: Sequence[socket.socket], reload: Callable[[], PipelineConfig]
@@ -205,12 +256,17 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
         url = f"{'https' if self.cfg.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         log.info("listening", url=url, streams=sorted(self.app.config.http.streams), workers=self.cfg.workers)
 
+    def manage_workers(self) -> None:
+        """As gunicorn's. What a worker needs may be missing for a while: its file of keys, a user's module."""
+        if time.monotonic() >= self.begin_after:
+            super().manage_workers()
+
     def handle_hup(self) -> None:
         """Read the YAML again and replace the workers one by one; what can't be used changes nothing."""
         try:
             config = self._read_again()
             _check_change(self.app.config, config)
-            check(config)
+            check(config, self.cfg)
         except ConfigError as error:
             log.error("not reloaded, all goes on as before", problems=error.problems)  # noqa: TRY400  (a sentence)
             return

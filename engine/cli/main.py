@@ -101,7 +101,7 @@ def main() -> None:
     """
     code = run()
     atexit._run_exitfuncs()  # noqa: SLF001  (no public call does what an orderly end does: multiprocessing has a folder)
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed from the beginning
         with contextlib.suppress(OSError, ValueError):  # its reader is gone
             stream.flush()
     os._exit(code)

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from streamlake.engine.errors import ConfigError
 from streamlake.engine.kafka.explain import Properties, explain, make_client
 from streamlake.engine.records import Header
 
@@ -124,8 +125,7 @@ class LoopProducer:
         """
         self.records = self.bytes = 0
         """What is in flight."""
-        never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS
-        self._properties: Properties = {**properties, "delivery.timeout.ms": int(never_seconds * 1000)}
+        self._properties = _bounded(properties, patience_seconds)
         self._patience_seconds = patience_seconds
         self._servers = str(properties.get("bootstrap.servers", ""))
         self._trouble = trouble
@@ -276,6 +276,25 @@ class LoopProducer:
         if self._loop.time() > until:
             producer.purge()
         return bool(producer.poll(0)) or len(producer) > 0
+
+
+def check_properties(properties: Properties, patience_seconds: float) -> None:
+    """Let librdkafka look at what a LoopProducer would be made of, without talking to a broker.
+
+    Raises ConfigError with what it refuses, and where records would wait for company until nobody waits for them.
+    """
+    for name in ("linger.ms", "queue.buffering.max.ms"):
+        linger = properties.get(name)
+        if linger is not None and float(str(linger)) >= patience_seconds * 1000:
+            why = f"must be below what Kafka is given for a record, {patience_seconds * 1000:g}: http.delivery_seconds"
+            raise ConfigError(f"kafka.properties: {name} is {linger}, and {why}")
+    # Without any broker no connection is tried.
+    make_client(Producer, {**_bounded(properties, patience_seconds), "bootstrap.servers": "", "log_level": 0})
+
+
+def _bounded(properties: Properties, patience_seconds: float) -> Properties:
+    never_seconds = 2 * patience_seconds + YOUNG_SECONDS + SPARE_SECONDS
+    return {**properties, "delivery.timeout.ms": int(never_seconds * 1000)}
 
 
 def _wake(done: "asyncio.Future[None]") -> None:

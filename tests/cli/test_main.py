@@ -25,6 +25,14 @@ def valid(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_standard_output_that_is_closed_from_the_beginning_changes_no_exit_code(valid: Path) -> None:
+    # As some process managers start it.
+    for path, code in ((str(valid), 0), ("nowhere.yaml", 78)):
+        command = f'exec "{STREAMLAKE}" validate "{path}" <&- >&-'
+        done = subprocess.run(["sh", "-c", command], check=False, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
+
+
 def test_help_lists_every_command_in_less_than_a_third_of_a_second() -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     found = streamlake("--help")

@@ -96,6 +96,22 @@ def test_marks_of_a_request_are_on_each_of_its_records(edge: RunningEdge) -> Non
         ]
 
 
+@pytest.mark.parametrize(("size", "passed_on"), [(512, True), (513, False)])
+def test_a_tracestate_is_passed_on_where_all_of_a_request_s_records_can_bear_it(
+    edge: RunningEdge, size: int, passed_on: bool
+) -> None:
+    trace = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    answered = edge.post(ORDERS[0], traceparent=trace, tracestate="a=" + "x" * (size - 2))
+    (result,) = answered.json["results"]
+    place = (result["partition"], result["offset"])
+    headers = [
+        dict(message.headers() or [])
+        for message in everything_in(edge.config, edge.topic)
+        if (message.partition(), message.offset()) == place
+    ]
+    assert [set(one) for one in headers] == [{"traceparent", "tracestate"} if passed_on else {"traceparent"}]
+
+
 def test_a_summary_has_counts_alone(edge: RunningEdge) -> None:
     answered = edge.post(ORDERS[0], path="/ingest/orders?detail=summary")
     assert answered.json == {"stored": 1, "refused": 0, "unknown": 0}

@@ -75,6 +75,31 @@ def test_who_waits_where_no_worker_accepts_is_turned_away_by_the_server(kafka: S
         assert edge.wait() == 0
 
 
+def test_a_body_that_comes_when_its_time_would_not_be_enough_any_more_is_refused_and_not_cut_off(
+    kafka: SharedKafka, tmp_path: Path
+) -> None:
+    path = edge_yaml(tmp_path, kafka.bootstrap_servers, http__delivery_seconds=4, http__drain_seconds=6)
+    with RunningEdge(path) as edge:
+        waiting = [edge.connect() for _ in range(100)]
+        for client in waiting:
+            client.sendall(POST[:-1])  # let in by its head
+        wait_until(lambda: b"connections 100.0" in edge.request("GET", "/metrics").body, edge.log)
+        edge.signal(signal.SIGTERM)
+        answers: list[bytes] = []
+
+        def refused() -> bool:
+            with waiting.pop() as client:
+                client.sendall(POST[-1:])
+                answers.append(client.recv(1000))
+            return answers[-1].startswith(b"HTTP/1.1 503 ")
+
+        wait_until(refused, lambda: str(answers))
+        assert b"/docs#draining" in answers[-1]
+        assert answers[0].startswith(b"HTTP/1.1 202 "), "while there is time, it is taken"
+        for client in waiting:
+            client.close()
+
+
 def test_requests_that_come_all_the_time_are_answered_or_refused_when_the_edge_is_told_to_end(
     kafka: SharedKafka, tmp_path: Path
 ) -> None:

@@ -129,6 +129,32 @@ def test_a_full_queue_is_told_at_once_and_nothing_of_the_request_is_stored(
         assert 2 not in ids_in(edge)
 
 
+@pytest.mark.parametrize("records", [b'{"id":1}\n', b"broken\n"])
+def test_what_each_record_carries_counts_in_the_queue_and_many_let_in_at_once_do_not_pass_it(
+    own_kafka: LocalKafka, tmp_path: Path, records: bytes
+) -> None:
+    path = edge_yaml(tmp_path, own_kafka.bootstrap_servers, http__queue_bytes_max=65_536, **QUICK)
+    with RunningEdge(path) as edge:
+        assert numbered(edge, 0).status == 202
+        own_kafka.pause()
+        body = records * 500  # a few KiB: what stands in their headers is fifty times as much
+        head = f"POST /ingest/orders HTTP/1.1\r\nhost: edge\r\nidempotency-key: {'k' * 200}\r\n"
+        head += f"content-type: {LINES}\r\ncontent-length: {len(body)}\r\n\r\n"
+        try:
+            with edge.connect() as first, edge.connect() as second:
+                for client in (first, second):
+                    client.sendall(head.encode() + body[:-1])  # both are let in: nothing waits for Kafka yet
+                wait_until(lambda: b"connections 2.0" in edge.request("GET", "/metrics").body, edge.log)
+                first.sendall(body[-1:])
+                wait_until(lambda: edge.request("GET", "/readyz").json["queue_full"], edge.log, DELIVERY_SECONDS)
+                second.sendall(body[-1:])
+                answer = second.recv(1000)
+        finally:
+            own_kafka.resume()
+        assert answer.startswith(b"HTTP/1.1 503 "), answer
+        assert b"/docs#queue-full" in answer
+
+
 def test_a_record_that_the_topic_finds_too_large_is_a_dead_letter(own_kafka: LocalKafka, tmp_path: Path) -> None:
     with RunningEdge(edge_yaml(tmp_path, own_kafka.bootstrap_servers, **QUICK)) as edge:
         admin_of(edge.config).alter_topic(edge.topic, {"max.message.bytes": "5000"})

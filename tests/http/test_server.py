@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import http.client
+import itertools
 import os
 import signal
 import socket
@@ -21,12 +22,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from gunicorn.config import Config
 from support.edge import JSON, RunningEdge, edge_yaml
 from support.engine import streamlake
 from support.shared import SharedKafka
 from support.waiting import wait_until
 
+from streamlake.config.load import load_pipeline
+from streamlake.engine.errors import ConfigError
 from streamlake.engine.local.ports import free_ports
+from streamlake.http_edge import server
 
 ORDER = b'{"id":1}'
 
@@ -64,6 +69,26 @@ def test_a_worker_that_ends_is_replaced_and_what_connects_meanwhile_waits(
         os.kill(before, number)
         wait_until(lambda: workers_of(edge) not in ([before], []), edge.log)
         wait_until(lambda: edge.post(ORDER).status == 202, edge.log)
+        assert edge.end() == 0
+
+
+def test_a_worker_that_can_not_begin_is_tried_once_a_second_until_it_can(kafka: SharedKafka, tmp_path: Path) -> None:
+    path = edge_yaml(tmp_path, kafka.bootstrap_servers, http__auth="none")
+    module = tmp_path / "checks.py"
+    module.write_text("from pydantic import BaseModel\nclass Order(BaseModel):\n    id: int\n")
+    tree = yaml.safe_load(path.read_text())
+    tree |= {"python_path": ["."], "validator": {"type": "pydantic", "model": "checks:Order"}}
+    path.write_text(yaml.safe_dump(tree))
+    with RunningEdge(path) as edge:
+        kept = module.read_text()
+        module.write_text("class Order: half a file")  # as it is being written
+        (worker,) = workers_of(edge)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: len(_failed_starts(edge)) >= 3, edge.log)
+        ends = _failed_starts(edge)
+        assert min((after - before).total_seconds() for before, after in itertools.pairwise(ends)) >= 1.0
+        module.write_text(kept)
+        assert edge.post(ORDER).status == 202, "who came meanwhile has waited"
         assert edge.end() == 0
 
 
@@ -121,8 +146,13 @@ def test_a_second_server_on_the_same_port_does_not_take_half_of_the_requests(
             "nobody",
         ),
         ({"http": None}, (), 78, "http: is missing"),
+        ({"kafka__properties": {"retries": 0}}, (), 78, "kafka.properties: librdkafka refuses the settings"),
+        ({"kafka__properties": {"linger.ms": 5000}}, (), 78, "linger.ms is 5000, and must be below"),
+        ({}, ("--", "--certfile", "nobody.pem", "--keyfile", "nobody.key"), 78, "nobody.pem"),
         ({}, ("--", "--bind", "127.0.0.1:1"), 2, "bind: said by the YAML's http:"),
         ({}, ("--", "--nonsense"), 2, "--nonsense"),
+        ({}, ("--", "-c", "gunicorn.conf.py"), 2, "--config: does nothing here"),
+        ({}, ("--", "--proxy-protocol"), 2, "--proxy-protocol: does nothing here"),
     ],
 )
 def test_what_can_not_be_served_is_a_sentence(
@@ -146,6 +176,24 @@ def test_what_can_not_be_served_is_a_sentence(
     file.write_text(yaml.safe_dump(tree))
     done = streamlake("serve", str(file), *arguments)
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+
+
+def test_a_model_whose_import_never_ends_holds_up_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "endless.py").write_text("import threading\nthreading.Event().wait()\n")
+    tree = {
+        "pipeline": "orders",
+        "python_path": ["."],
+        "kafka": {"bootstrap_servers": "127.0.0.1:1", "group_id": "g", "topics": [{"name": "t"}]},
+        "validator": {"type": "pydantic", "model": "endless:Order"},
+        "sink": {"type": "file", "root": "lake"},
+        "dead_letters": {"topic": {"name": "d"}},
+        "http": {"listen": "127.0.0.1:0", "streams": {"orders": {}}},
+    }
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(yaml.safe_dump(tree))
+    monkeypatch.setattr(server, "CHECK_SECONDS", 0.5)
+    with pytest.raises(ConfigError, match="took more than 0"):
+        server.check(load_pipeline(file), Config())
 
 
 def test_gunicorn_s_own_tls_serves(kafka: SharedKafka, tmp_path: Path) -> None:
@@ -184,6 +232,10 @@ def test_a_gunicorn_of_one_s_own_serves(kafka: SharedKafka, tmp_path: Path) -> N
         _, said = gunicorn.communicate(timeout=60)
     assert gunicorn.returncode == 0, said
     assert "Traceback" not in said
+
+
+def _failed_starts(edge: RunningEdge) -> list[dt.datetime]:
+    return [dt.datetime.fromisoformat(line["timestamp"]) for line in edge.events("a worker can't begin")]
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from torture.edge.mutants import EDGE_MUTANTS
 
 RUN = Path(__file__).parents[1] / "run.py"
 SEED = 3
@@ -26,6 +27,11 @@ def tortured(tmp_path: Path, seconds: float, *arguments: str, spare: Sequence[st
             run.terminate()  # it ends Kafka and the edge, where a kill would leave them behind
             run.wait(120)
     return run.returncode, said.read_text(errors="replace")
+
+
+def test_each_mutant_of_the_edge_is_one_of_its_source_as_it_is() -> None:
+    for mutant in EDGE_MUTANTS:
+        compile(mutant.applied(), str(mutant.source()), "exec")
 
 
 @pytest.mark.timeout(600)
