@@ -138,8 +138,8 @@ def _without_edge(world: EdgeWorld, luck: Random, end: Callable[[], None]) -> bo
 FAULTS: Mapping[str, tuple[Fault, float]] = {
     "worker told to end": (tell_worker, 5),
     "worker killed": (kill_worker, 4),
-    "edge told to end": (tell_edge, 4),
-    "edge killed": (kill_edge, 2),
+    "whole edge told to end": (tell_edge, 4),
+    "whole edge killed": (kill_edge, 2),
     "loaded again by SIGHUP": (reload, 1.5),
     "broker killed": (_alone(killed, 3), 0.3),
     "broker paused": (_alone(paused, 6), 0.6),

@@ -52,8 +52,8 @@ def test_an_edge_that_answers_before_the_delivery_report_is_seen_to_lose_records
     kafka_parts: None, tmp_path: Path
 ) -> None:
     mutant = "answered before the delivery report"
-    spare = ["told to end", "SIGHUP", "broker killed", "wires", "worker killed"]
-    code, said = tortured(tmp_path, 10, "--mutant", mutant, spare=spare)
+    spare = ["told to end", "SIGHUP", "broker killed", "wires", "worker killed", "whole edge"]
+    code, said = tortured(tmp_path, 15, "--mutant", mutant, spare=spare)
     assert code == 1, said[-6000:]
     lost = [line for line in said.splitlines() if line.startswith("lost: ") and "it is nowhere" in line]
     assert lost, said[-6000:]
