@@ -17,6 +17,7 @@ from streamlake.engine.cli.common import (
     set_option,
 )
 from streamlake.engine.cli.dead_filter import filter_options, how_many, letters_of, source_option
+from streamlake.engine.cli.dead_stats import stats_command
 from streamlake.engine.cli.dead_text import ROW, letter_lines, letter_row
 from streamlake.engine.cli.parts import open_ledger
 from streamlake.engine.errors import Exit, UsageError
@@ -92,6 +93,9 @@ def show_command(
         return
     for one in found:
         click.echo(json.dumps(letter_json(one)) if as_json else "\n".join(letter_lines(one)))
+
+
+command.add_command(stats_command)
 
 
 def _place(text: str) -> tuple[TopicPartition, int]:
