@@ -16,6 +16,7 @@ from streamlake.engine.cli.common import (
     print_table,
     set_option,
 )
+from streamlake.engine.cli.dead_export import export_command
 from streamlake.engine.cli.dead_filter import filter_options, how_many, letters_of, source_option
 from streamlake.engine.cli.dead_stats import stats_command
 from streamlake.engine.cli.dead_text import ROW, letter_lines, letter_row
@@ -96,6 +97,7 @@ def show_command(
 
 
 command.add_command(stats_command)
+command.add_command(export_command)
 
 
 def _place(text: str) -> tuple[TopicPartition, int]:
