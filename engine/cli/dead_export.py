@@ -35,9 +35,8 @@ def export_command(
 
     OUT appears when it is complete. In JSON lines, bytes are {"text": …}, or {"base64": …} where they are no UTF-8.
     """
-    from streamlake.engine.operations.dead_export import check_target, export_letters  # noqa: PLC0415  # Arrow
+    from streamlake.engine.operations.dead_export import export_letters  # noqa: PLC0415  # Arrow
 
-    check_target(out, overwrite=force)  # before anything is asked or read
     with letters_of(load(pipeline, overrides), wanted, source) as letters:
         written = export_letters(islice(letters, limit), out, overwrite=force)
         more = limit is not None and next(letters, None) is not None

@@ -56,21 +56,16 @@ class DeadExport:
     bytes: int
 
 
-def check_target(path: Path, *, overwrite: bool = False) -> None:
-    """Raises UsageError where an export to this path has no format or would overwrite."""
-    if path.suffix not in _WRITE:
-        raise UsageError(f"{path}: must end in {' or '.join(_WRITE)}, which says the format")
-    if path.exists() and not overwrite:
-        raise _there_already(path)
-
-
 def export_letters(letters: Iterable[FoundLetter], path: Path, *, overwrite: bool = False) -> DeadExport:
     """Write letters to `path`, whose ending (`.parquet`, `.jsonl`) says the format; without any, a file of none.
 
     The file appears under its name when it is complete and on the disk; memory is that of a row group. Raises
     UsageError where the path has no format or a file is there already, StorageError where it can't be written.
     """
-    check_target(path, overwrite=overwrite)
+    if path.suffix not in _WRITE:
+        raise UsageError(f"{path}: must end in {' or '.join(_WRITE)}, which says the format")
+    if path.exists() and not overwrite:  # before anything is read
+        raise _there_already(path)
     with _appearing(path, overwrite=overwrite) as out:
         return DeadExport(path, _WRITE[path.suffix](out, _portions(letters)), out.tell())
 

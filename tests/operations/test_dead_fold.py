@@ -10,7 +10,7 @@ from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 
 NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
-SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=150)
+SCALARS = st.none() | st.booleans() | NUMBERS | st.text(max_size=150) | st.text(min_size=130, max_size=150)
 LISTS = st.lists(SCALARS, max_size=5)
 JSON = SCALARS | LISTS | st.dictionaries(st.text(max_size=20), SCALARS | LISTS, max_size=5)
 RULES = [
@@ -48,7 +48,7 @@ SEEN = """\
 must not be negative => must not be negative
 not UTF-8: byte 0xff at position 17 => not UTF-#: byte # at position #
 nested deeper than 64 levels (`depth_max`) => nested deeper than # levels (`depth_max`)
-`utf8_2` is kept, and /line2 and int64 are no numbers => `utf8_2` is kept, and /line2 and int64 are no numbers
+`rule 17` is kept, and /line2 and int64 are no numbers => `rule 17` is kept, and /line2 and int64 are no numbers
 3.5s late, at 2026-01-31T06:00:00Z, by -1e-7 => # late, at #-#-#:#, by #
 no customer 550e8400-e29b-41d4-a716-446655440000 => no customer #
 no customer cus_9s6XKzkNRiz8i3 here => no customer # here
@@ -59,6 +59,7 @@ Input should be 'a', 'b… => Input should be "…", …
 Input should be 'a', 'b' o… => Input should be "…", …
 Input should be 'a',… => Input should be "…", …
 /a breaks `x` with [1,2,{"y: ":"z…: why => /a breaks `x` with …: why
+/a breaks `x` with "y…: it is not of types "null", "y" => /a breaks `x` with …: it is not of types "…", …
 /a breaks `x` with " => /a breaks `x` with "
 """
 
