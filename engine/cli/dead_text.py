@@ -1,8 +1,6 @@
 """Dead letters for a person and for a program: whatever the record holds, the terminal is safe."""
 
-import base64
 from collections.abc import Iterator
-from typing import Any
 
 from streamlake.engine.operations.dead_types import FoundLetter
 
@@ -33,7 +31,8 @@ def letter_lines(found: FoundLetter) -> Iterator[str]:
     yield f"attempt          {letter.attempt}"
     yield f"first failed at  {letter.first_failed_at_ms} ms since 1970"
     yield f"refused at       {found.refused_at.isoformat()}"
-    yield f"validator        {printable(found.validator)}"
+    version = f" (fingerprint {printable(found.fingerprint)})" if found.fingerprint else ""
+    yield f"validator        {printable(found.validator)}{version}"
     yield f"run              {printable(found.run)}"
     yield f"found in         {printable(found.found_in)}"
     yield f"timestamp        {letter.timestamp_ms} ms since 1970 (type {letter.timestamp_type})"
@@ -43,31 +42,6 @@ def letter_lines(found: FoundLetter) -> Iterator[str]:
     if found.truncated is not None:
         yield f"left out         {printable(found.truncated)}"
     yield from _value_lines(letter.value)
-
-
-def letter_json(found: FoundLetter) -> dict[str, Any]:
-    """Everything about a letter; bytes as `{"text": …}`, or `{"base64": …}` where they are no UTF-8."""
-    letter = found.letter
-    return {
-        "topic": letter.source.topic,
-        "partition": letter.source.partition,
-        "offset": letter.offset,
-        "reason": letter.reason,
-        "field": letter.field,
-        "message": letter.message,
-        "attempt": letter.attempt,
-        "first_failed_at_ms": letter.first_failed_at_ms,
-        "refused_at": found.refused_at.isoformat(),
-        "validator": found.validator,
-        "run": found.run,
-        "found_in": found.found_in,
-        "truncated": found.truncated,
-        "timestamp_ms": letter.timestamp_ms,
-        "timestamp_type": letter.timestamp_type,
-        "key": _bytes_json(letter.key),
-        "headers": [{"name": name, "value": _bytes_json(value)} for name, value in letter.headers],
-        "value": _bytes_json(letter.value),
-    }
 
 
 def printable(text: str) -> str:
@@ -111,12 +85,3 @@ def _text(value: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     return text if text.replace("\n", "").replace("\t", "").isprintable() else None
-
-
-def _bytes_json(value: bytes | None) -> dict[str, str] | None:
-    if value is None:
-        return None
-    try:
-        return {"text": value.decode()}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(value).decode()}

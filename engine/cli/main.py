@@ -25,7 +25,7 @@ COMMANDS = {
     "post": ("streamlake.engine.cli.post:command", "Send a file's lines to the HTTP edge."),
     "status": ("streamlake.engine.cli.status:command", "Show how far each partition is."),
     "prove": ("streamlake.engine.cli.prove:command", "Check that nothing is missing and nothing is twice."),
-    "dead": ("streamlake.engine.cli.dead:command", "List and show dead letters."),
+    "dead": ("streamlake.engine.cli.dead:command", "List, show, count and export dead letters."),
     "keys": ("streamlake.engine.cli.keys:command", "Make, list and revoke the HTTP edge's API keys."),
     "plugins": ("streamlake.engine.cli.plugins:command", "List the installed validators and sinks."),
     "local": ("streamlake.engine.cli.local:command", "Start real servers on this machine for trying out."),

@@ -51,13 +51,15 @@ def _letters_of(
         refused_at = committed_at(entry)
         if not entry.refused or not wanted.wants_time(refused_at):
             continue
+        if not wanted.wants_validator(entry.validator, entry.fingerprint):
+            continue
         if wanted.offsets is not None and entry.next <= wanted.offsets.first:
             continue
         for file in entry.files:
             if file.kind == "dead":
                 for letter in ledger.dead_letters(file):
                     if wanted.wants(letter):
-                        yield FoundLetter(letter, refused_at, entry.run, entry.validator, file.final)
+                        yield FoundLetter(letter, refused_at, entry.run, entry.validator, file.final, entry.fingerprint)
 
 
 def _first_seq(ledger: Ledger, run: str, source: TopicPartition, wanted: LetterFilter) -> int:

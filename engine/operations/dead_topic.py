@@ -13,6 +13,8 @@ from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 from streamlake.engine.operations.topic_reader import TopicReader
 from streamlake.engine.records import Batch, DeadLetter, Reason, TopicPartition
 
+INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
+
 
 def list_topic_letters(reader: TopicReader, topic: str, wanted: LetterFilter) -> Iterator[FoundLetter]:
     """The messages of a dead-letter topic that are wanted, partition by partition, as far as the topic keeps them.
@@ -24,7 +26,8 @@ def list_topic_letters(reader: TopicReader, topic: str, wanted: LetterFilter) ->
         for batch in reader.read(source, reader.kept(source)):
             for index in range(len(batch)):
                 found = letter_from_message(batch, index)
-                if wanted.wants(found.letter) and wanted.wants_time(found.refused_at):
+                decided_by_wanted = wanted.wants_validator(found.validator, found.fingerprint)
+                if wanted.wants(found.letter) and wanted.wants_time(found.refused_at) and decided_by_wanted:
                     yield found
 
 
@@ -36,7 +39,7 @@ def letter_from_message(batch: Batch, index: int) -> FoundLetter:
     letter = DeadLetter(
         source=TopicPartition(
             said.get("__connect.errors.topic", batch.source.topic),
-            _whole(said, "__connect.errors.partition", batch.source.partition),
+            _whole(said, "__connect.errors.partition", batch.source.partition, INT32_MAX),
         ),
         offset=_whole(said, "__connect.errors.offset", batch.offsets[index]),
         timestamp_ms=timestamp_ms,
@@ -47,7 +50,7 @@ def letter_from_message(batch: Batch, index: int) -> FoundLetter:
         reason=cast("Reason", reason) if reason in get_args(Reason) else "invalid",
         field=said.get("streamlake.field") or None,
         message=said.get("__connect.errors.exception.message", ""),
-        attempt=_whole(said, "streamlake.attempt", 1),
+        attempt=_whole(said, "streamlake.attempt", 1, INT32_MAX),
         first_failed_at_ms=_whole(said, "streamlake.first_failed_at", timestamp_ms),
     )
     return FoundLetter(
@@ -60,9 +63,10 @@ def letter_from_message(batch: Batch, index: int) -> FoundLetter:
     )
 
 
-def _whole(said: Mapping[str, str], name: str, otherwise: int) -> int:
+def _whole(said: Mapping[str, str], name: str, otherwise: int, most: int = INT64_MAX) -> int:
     """A header as a whole number; `otherwise` where it is missing or somebody wrote something else there."""
     try:
-        return int(said[name])
+        found = int(said[name])
     except (KeyError, ValueError):
         return otherwise
+    return found if abs(found) <= most else otherwise

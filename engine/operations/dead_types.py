@@ -13,6 +13,7 @@ class LetterFilter:
 
     `field` is a JSON pointer: it and what lies below it, or a pattern with `*`. `since` and `until` (aware, half-open)
     are about when the record was refused: the commit of its ledger entry, or its time in the dead-letter topic.
+    `validator` is a type of the YAML, `fingerprint` its version, of which the beginning will do; only files say it.
     """
 
     reason: Reason | None = None
@@ -22,6 +23,8 @@ class LetterFilter:
     offsets: OffsetRange | None = None
     since: datetime | None = None
     until: datetime | None = None
+    validator: str | None = None
+    fingerprint: str | None = None
 
     def wants_source(self, source: TopicPartition) -> bool:
         """False where no letter of the partition can be wanted."""
@@ -31,8 +34,12 @@ class LetterFilter:
         """False outside `since` and `until`."""
         return (self.since is None or refused_at >= self.since) and (self.until is None or refused_at < self.until)
 
+    def wants_validator(self, validator: str, fingerprint: str) -> bool:
+        """False for what another validator decided, or another version of it."""
+        return self.validator in (None, validator) and fingerprint.startswith(self.fingerprint or "")
+
     def wants(self, letter: DeadLetter) -> bool:
-        """Everything but the time."""
+        """Everything but the time and the validator."""
         return (
             self.wants_source(letter.source)
             and self.reason in (None, letter.reason)
@@ -45,7 +52,8 @@ class LetterFilter:
 class FoundLetter:
     """A dead letter and where it was found: a file under the root, or a place in the dead-letter topic.
 
-    `truncated` says that the value was left out of the copy in the topic, and where the whole one is.
+    `fingerprint` is the validator's version, "" in the topic, whose copies don't say it. `truncated` says that the
+    value was left out of the copy in the topic, and where the whole one is.
     """
 
     letter: DeadLetter
@@ -53,6 +61,7 @@ class FoundLetter:
     run: str
     validator: str
     found_in: str
+    fingerprint: str = ""
     truncated: str | None = None
 
 

@@ -119,6 +119,21 @@ def test_the_copies_in_the_topic_say_the_same_as_the_files(pipeline: str, topic:
     assert done.stdout.encode() == BAD
 
 
+def test_the_copies_in_the_topic_are_counted_and_exported_like_the_files(
+    pipeline: str, topic: str, tmp_path: Path
+) -> None:
+    landed(pipeline)
+    files, copies = (document("dead", "stats", pipeline, "--source", source) for source in ("files", "topic"))
+    assert [(one["reason"], one["letters"], one["example"]) for one in copies["groups"]] == [
+        ("malformed", 1, f"{topic}/0/1")
+    ]
+    assert copies["messages"][0]["message"] == files["messages"][0]["message"]
+    out = tmp_path / "copies.jsonl"
+    assert streamlake("dead", "export", pipeline, str(out), "--source", "topic").returncode == 0
+    assert [json.loads(line) for line in out.read_text().splitlines()] == lines(pipeline, "--source", "topic")
+    assert streamlake("dead", "export", pipeline, str(tmp_path / "copies.parquet"), "--source", "topic").returncode == 0
+
+
 def lines(pipeline: str, *arguments: str) -> list[Any]:
     return [json.loads(line) for line in streamlake("dead", "list", pipeline, "--json", *arguments).stdout.splitlines()]
 

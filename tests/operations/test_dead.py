@@ -62,6 +62,8 @@ ALL = ["orders/0/3", "orders/0/17", "orders/1/100", "payments/0/5"]
         ({"since": NOW + HOUR}, []),
         ({"until": NOW - HOUR}, []),
         ({"reason": "malformed", "topic": "orders"}, []),
+        ({"validator": "json", "fingerprint": "1"}, ALL),
+        ({"validator": "pydantic"}, []),
     ],
 )
 def test_letters_are_found_by_all_that_is_asked_of_them(lake: Lake, wanted: dict[str, Any], found: list[str]) -> None:
@@ -102,6 +104,21 @@ def test_time_is_that_of_the_commit_and_older_files_are_not_opened(lake: Lake, m
     assert len(opened) == 1
 
 
+def test_what_another_version_of_the_validator_refused_is_left_out_without_opening_its_files(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.claim(ORDERS_0, fingerprint="1f2e").land(10, refused=[5])
+    ledger = lake.ledger()
+    for version, found in (
+        ("1f2e", ["orders/0/35"]),
+        ("1f", ["orders/0/35"]),
+        ("1", [*ALL[:2], "orders/0/35", *ALL[2:]]),
+    ):
+        assert places(list(list_letters(ledger, LetterFilter(fingerprint=version)))) == found, version
+    monkeypatch.setattr(ledger, "dead_letters", None)
+    assert list(list_letters(ledger, LetterFilter(fingerprint="2"))) == []
+
+
 def test_a_letter_is_found_by_its_place_with_everything_that_is_known(lake: Lake) -> None:
     (found,) = find_letter(lake.ledger(), ORDERS_0, 17)
     assert (found.letter.value, found.letter.key) == (b'{"place": "orders/0", "offset": 17}', b"key-17")
@@ -110,7 +127,7 @@ def test_a_letter_is_found_by_its_place_with_everything_that_is_known(lake: Lake
         "/amount",
         "must not be negative",
     )
-    assert (found.run, found.validator) == ("live-1", "json")
+    assert (found.run, found.validator, found.fingerprint) == ("live-1", "json", "1")
     assert found.found_in.startswith("dead/orders/")
     assert abs(found.refused_at - NOW) < HOUR
 
@@ -172,15 +189,21 @@ def test_the_headers_of_a_copy_tell_where_it_came_from_and_why() -> None:
 
 def test_headers_that_somebody_else_wrote_are_taken_as_far_as_they_go() -> None:
     odd = [("__connect.errors.partition", b"x"), ("streamlake.reason", b"mood"), ("streamlake.attempt", None)]
+    odd += [("__connect.errors.offset", b"9" * 30), ("streamlake.first_failed_at", b"-" + b"9" * 30)]
     letter = letter_from_message(message(odd), 0).letter
     assert (letter.source, letter.offset, letter.attempt) == (DLQ, 7, 1)
-    assert letter.reason == "invalid"
+    assert (letter.reason, letter.first_failed_at_ms) == ("invalid", int(NOW.timestamp() * 1000))
     assert letter_from_message(message(None), 0).letter.message == ""
 
 
 def test_the_topic_is_filtered_like_the_files() -> None:
     topic = MemoryTopics({DLQ: [message(HEADERS, 7), message(None, 8)]})
     assert places(list(list_topic_letters(topic, "orders.dlq", LetterFilter()))) == ["orders/3/41", "orders.dlq/0/8"]
-    for wanted in (LetterFilter(topic="orders"), LetterFilter(reason="malformed"), LetterFilter(field="/amount")):
+    for wanted in (
+        LetterFilter(topic="orders"),
+        LetterFilter(reason="malformed"),
+        LetterFilter(field="/amount"),
+        LetterFilter(validator="jsonschema"),
+    ):
         assert places(list(list_topic_letters(topic, "orders.dlq", wanted))) == ["orders/3/41"]
     assert list(list_topic_letters(topic, "orders.dlq", LetterFilter(since=NOW + HOUR))) == []

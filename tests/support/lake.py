@@ -53,7 +53,7 @@ class Lake:
         """The reading side, made anew."""
         return self.sink.ledger()
 
-    def claim(self, source: TopicPartition, *, payload: str = "json") -> "Landing":
+    def claim(self, source: TopicPartition, *, payload: str = "json", fingerprint: str = "1") -> "Landing":
         """Take a partition as a new worker does."""
         job = PartitionJob(
             run=self.identity.run,
@@ -61,7 +61,7 @@ class Lake:
             topic_id=self.identity.topic_ids[source.topic],
             start=self.identity.starts.get(source, 0),
             validator="json",
-            fingerprint="1",
+            fingerprint=fingerprint,
             payload="bytes" if payload == "bytes" else "json",
         )
         end = self.sink.partition(job)
