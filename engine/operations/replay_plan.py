@@ -1,7 +1,7 @@
-"""`replay plan`: what a replay would read, what became of it the first time, and what it will cost. Writes nothing.
+"""`replay plan`: what a replay would read, what became of it the first time, and what it will cost.
 
-However many partitions there are, the cluster is asked the same few questions, and of a ledger of any length the
-newest entries are read and those at the edges of the range.
+It writes nothing. However many partitions there are, the cluster is asked the same few questions, and of a ledger of
+any length the newest entries are read and those at the edges of the range.
 """
 
 from collections.abc import Mapping, Sequence

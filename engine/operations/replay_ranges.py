@@ -115,8 +115,8 @@ class _Place:
                     f"{side} {bound.said}: lies in the future: {self.source} ends at {self.high}, which is latest"
                 )
             return bound.number
-        offset = min(self.by_time[bound.number], self.high)
+        offset = self.by_time[bound.number]
         if offset > self.low or self.live is None:
-            return max(offset, self.low)
+            return offset
         older = self.live.offset_at(bound.number, self.low, behind=side == "--to")
-        return self.low if older is None else older
+        return offset if older is None else older

@@ -1,6 +1,7 @@
 """What became of a range is told from totals and edges, and is what counting every offset says."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.lake import Lake
 
+from streamlake.engine.entries import Entry
 from streamlake.engine.operations.live_partition import Fates, LivePartition
 from streamlake.engine.records import OffsetRange, TopicPartition
 
@@ -85,6 +87,29 @@ def test_two_parts_of_a_range_add_up_to_it(live: LivePartition, edges: list[int]
     first, middle, following = edges
     whole = live.fates(OffsetRange(first, middle)) + live.fates(OffsetRange(middle, following))
     assert whole == live.fates(OffsetRange(first, following))
+
+
+def test_a_long_ledger_is_read_at_the_edges_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake.make(tmp_path)
+    worker = lake.claim(ORDERS)
+    for _ in range(200):
+        worker.end.skip_to(worker.next + 10, "made up")
+        worker.next += 10
+    ledger = lake.ledger()
+    read: list[int] = []
+    entries = ledger.entries
+
+    def counted(run: str, source: TopicPartition, first_seq: int = 0) -> Iterator[Entry]:
+        for entry in entries(run, source, first_seq):
+            read.append(entry.seq)
+            yield entry
+
+    monkeypatch.setattr(ledger, "entries", counted)
+    assert LivePartition(ledger, "live-1", ORDERS).fates(OffsetRange(505, 1505)).given_up == 1000
+    assert len(read) <= 2 * (1 + len(f"{200:b}"))
+    del read[:]
+    assert LivePartition(ledger, "live-1", ORDERS).fates(OffsetRange(0, 9999)).given_up == 2000
+    assert not read, "all of it stands in the head"
 
 
 def test_all_bytes_are_those_of_the_files(live: LivePartition) -> None:

@@ -147,6 +147,24 @@ def test_a_time_before_what_kafka_still_has_is_found_in_what_landed(ask: Asker) 
     assert ranges(whole) == {ORDERS_0: (0, 100)}, "outwards to the edge of a file"
 
 
+def test_what_expires_between_two_questions_is_not_taken_for_kept(ask: Asker) -> None:
+    class Expiring(Cluster):
+        def watermarks(self, sources: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
+            found = super().watermarks(sources)
+            self.marks = {ORDERS_0: (120, 200)}
+            return found
+
+        def offsets_for_time(
+            self, sources: Iterable[TopicPartition], timestamp_ms: int
+        ) -> Mapping[TopicPartition, int]:
+            found = super().offsets_for_time(sources, timestamp_ms)
+            self.marks = {ORDERS_0: (120, 200)}
+            return found
+
+    (one,) = ask(moment(60), "latest", Expiring({ORDERS_0: (0, 200)}), topic="orders", partitions=[0]).partitions
+    assert (one.range, one.expired) == (OffsetRange(50, 200), OffsetRange(50, 120))
+
+
 def test_what_is_gone_from_kafka_and_not_in_files_is_said(ask: Asker) -> None:
     cluster = Cluster({ORDERS_0: (170, 200)})
     plan = ask("0", "200", cluster, topic="orders", partitions=[0])
