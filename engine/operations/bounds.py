@@ -87,12 +87,12 @@ def parse_bound(text: str, *, option: str, now: datetime, zone: tzinfo | None = 
 
 def parse_zone(name: str) -> tzinfo:
     """The time zone of that name, as the system or the package `tzdata` has it. Raises UsageError."""
-    try:
+    known = available_timezones()  # asked first: for a path or a folder of zones, ZoneInfo has errors of many kinds
+    if name in known:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; a path; a folder of zones (`Europe`)
-        near = get_close_matches(name, available_timezones(), 1)
-        hint = f"did you mean {near[0]}?" if near else "it must be a name as in Europe/Berlin or UTC"
-        raise UsageError(f"--timezone {name}: there is no such time zone; {hint}") from None
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]}?" if near else "it must be a name as in Europe/Berlin or UTC"
+    raise UsageError(f"--timezone {name}: there is no such time zone; {hint}")
 
 
 def parse_partitions(text: str) -> Sequence[int]:

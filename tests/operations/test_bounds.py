@@ -87,6 +87,7 @@ def test_a_time_at_which_the_clocks_are_changed_is_not_guessed(said: str, what: 
         ("Europe", "there is no such time zone"),
         ("../etc/passwd", "there is no such time zone"),
         ("", "there is no such time zone"),
+        ("x" * 300, "there is no such time zone"),
     ],
 )
 def test_an_unknown_zone_is_said_with_the_nearest(name: str, hint: str) -> None:

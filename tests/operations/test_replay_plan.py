@@ -290,6 +290,23 @@ def test_a_name_is_made_from_the_offsets_so_that_the_same_ones_have_the_same(ask
     assert ask("10", "20", topic="orders", partitions=[0], name="fixed.2").output == "replays/fixed.2"
 
 
+def test_a_topic_made_anew_has_other_names_for_the_same_offsets(tmp_path: Path, ask: Asker) -> None:
+    empty = Lake.make(tmp_path / "empty", topic_ids={"returns": "id"})
+    made_anew = Cluster(ids={"orders": "new", "payments": "id-of-payments"})
+    asked = replace(ask, lake=empty)
+    assert asked("1", "9", topic="payments").run == asked("1", "9", made_anew, topic="payments").run
+    assert asked("earliest", "latest").run != asked("earliest", "latest", made_anew).run
+
+
+def test_a_run_of_another_topic_has_not_begun_this_one(ask: Asker) -> None:
+    others = replace(
+        ask.lake.identity, run="fix", topic_ids={"orders": "old"}, starts={ORDERS_0: 1}, ends={ORDERS_0: 9}
+    )
+    ask.lake.sink.register_run(others)
+    with pytest.raises(ForeignRootError, match="run fix says topic id of orders old there, id-of-orders here"):
+        ask("1", "9", name="fix", topic="orders", partitions=[0])
+
+
 def test_a_run_that_has_begun_is_told_and_its_name_is_taken_for_other_bounds(ask: Asker) -> None:
     sink = ask.lake.sink
     began = replace(ask.lake.identity, run="fix", starts={ORDERS_0: 10}, ends={ORDERS_0: 40}, created_at="2026-02-01")
