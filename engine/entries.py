@@ -1,7 +1,7 @@
 """What crosses StreamLake's rooms about the ledger: runs, files, entries, and how far a partition is (DESIGN §5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from streamlake.engine.records import DeadLetter, OffsetRange, PayloadKind, TopicPartition
@@ -13,7 +13,11 @@ FileKind = Literal["raw", "dead"]
 
 @dataclass(frozen=True, slots=True)
 class RunIdentity:
-    """Who a run is: `_runs/<run>.json`, written once. `starts` holds the resolved first offsets."""
+    """Who a run is: `_runs/<run>.json`, written once.
+
+    `starts` holds the resolved first offsets. `ends` are those of a bounded run, a replay: the next offsets where each
+    of its partitions is over; empty for a live run, which has no end.
+    """
 
     run: str
     pipeline: str
@@ -22,6 +26,7 @@ class RunIdentity:
     topic_ids: Mapping[str, str]
     starts: Mapping[TopicPartition, int]
     created_at: str  # ISO 8601, UTC
+    ends: Mapping[TopicPartition, int] = field(default_factory=dict)
 
     def start_of(self, source: TopicPartition) -> int | None:
         """The resolved first offset; None for a partition that appeared later: it starts at its low watermark."""

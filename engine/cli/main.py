@@ -25,6 +25,7 @@ COMMANDS = {
     "post": ("streamlake.engine.cli.post:command", "Send a file's lines to the HTTP edge."),
     "status": ("streamlake.engine.cli.status:command", "Show how far each partition is."),
     "prove": ("streamlake.engine.cli.prove:command", "Check that nothing is missing and nothing is twice."),
+    "replay": ("streamlake.engine.cli.replay:command", "Plan to read again what was read before."),
     "dead": ("streamlake.engine.cli.dead:command", "List, show, count and export dead letters."),
     "keys": ("streamlake.engine.cli.keys:command", "Make, list and revoke the HTTP edge's API keys."),
     "plugins": ("streamlake.engine.cli.plugins:command", "List the installed validators and sinks."),

@@ -8,12 +8,15 @@ from streamlake.engine.entries import Entry
 from streamlake.engine.records import TopicPartition
 
 
-def first_seq_where(ledger: Ledger, run: str, source: TopicPartition, reached: Callable[[Entry], bool]) -> int:
+def first_seq_where(
+    ledger: Ledger, run: str, source: TopicPartition, reached: Callable[[Entry], bool], *, seq_end: int | None = None
+) -> int:
     """The number of the first entry for which `reached` holds; one past the last when it holds for none.
 
-    `reached` must not turn False again further on. Raises LedgerDamagedError.
+    `reached` must not turn False again further on. `seq_end` is one past the last entry, for whoever knows it. Raises
+    LedgerDamagedError.
     """
-    low, high = 0, ledger.head(run, source).seq + 1
+    low, high = 0, ledger.head(run, source).seq + 1 if seq_end is None else seq_end
     while low < high:
         middle = (low + high) // 2
         if reached(next(iter(ledger.entries(run, source, middle)))):

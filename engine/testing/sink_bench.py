@@ -22,6 +22,7 @@ IDENTITY = RunIdentity(
     topic_ids={ORDERS.topic: TOPIC_ID},
     starts={ORDERS: 0},
     created_at="2026-01-01T00:00:00.000+00:00",
+    ends={ORDERS: 1_000_000},  # that of a bounded run, so that a sink is seen to keep them
 )
 LEADER_EPOCH = 7
 TIMESTAMP_MS = 1_767_312_000_000

@@ -30,6 +30,14 @@ def test_who_a_run_is_stands_as_it_was_said_first(tmp_path: Path) -> None:
     assert files(tmp_path) == ["_runs/live-1.json"]
 
 
+def test_a_bounded_run_keeps_its_ends_and_a_live_one_says_nothing_of_any(tmp_path: Path) -> None:
+    bounded = replace(IDENTITY, run="replay-1", ends={ORDERS: 9, TopicPartition("orders", 10): 5})
+    sink_on(tmp_path).register_run(bounded)
+    sink_on(tmp_path).register_run(IDENTITY)
+    assert sink_on(tmp_path).find_run("replay-1") == bounded
+    assert b"ends" not in (tmp_path / "_runs/live-1.json").read_bytes()
+
+
 def test_of_many_that_register_at_once_all_see_the_same(tmp_path: Path) -> None:
     def register(start: int) -> RunIdentity:
         return sink_on(tmp_path).register_run(replace(IDENTITY, starts={ORDERS: start}))

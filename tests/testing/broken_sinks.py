@@ -79,6 +79,12 @@ class BelievesWhoComesLast(BrokenSink):
         return identity
 
 
+class ForgetsWhereARunEnds(BrokenSink):
+    def find_run(self, run: str) -> RunIdentity | None:
+        found = super().find_run(run)
+        return found and replace(found, ends={})
+
+
 class FindsNoRun(BrokenSink):
     def find_run(self, run: str) -> RunIdentity | None:
         del run

@@ -12,6 +12,7 @@ CAUGHT: dict[str, list[tuple[type[broken.BrokenSink], str]]] = {
     "a_run_is_registered_once_and_another_pipeline_is_refused": [
         (broken.LetsAnybodyIn, "register_run let another one in"),
         (broken.BelievesWhoComesLast, "not the one that stands"),
+        (broken.ForgetsWhereARunEnds, "find_run does not find what was registered"),
         (broken.FindsNoRun, "find_run does not find what was registered"),
     ],
     "an_empty_partition_begins_at_its_start": [

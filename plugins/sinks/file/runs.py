@@ -76,19 +76,18 @@ def _listed(topics: Mapping[str, str]) -> str:
 
 
 def _encoded(identity: RunIdentity) -> bytes:
-    starts: dict[str, dict[str, int]] = {}
-    for source, start in sorted(identity.starts.items()):
-        starts.setdefault(source.topic, {})[str(source.partition)] = start
-    fields = {
+    fields: dict[str, Any] = {
         "version": VERSION,
         "run": identity.run,
         "pipeline": identity.pipeline,
         "group_id": identity.group_id,
         "cluster_id": identity.cluster_id,
         "topic_ids": dict(sorted(identity.topic_ids.items())),
-        "starts": starts,
+        "starts": _by_topic(identity.starts),
         "created_at": identity.created_at,
     }
+    if identity.ends:
+        fields["ends"] = _by_topic(identity.ends)
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -97,11 +96,23 @@ def _decoded(data: bytes, path: str) -> RunIdentity:
         fields: dict[str, Any] = orjson.loads(data)
         if fields.pop("version") != VERSION:
             raise LedgerDamagedError(f"{path} is of a version that this StreamLake does not know (it knows {VERSION})")
-        fields["starts"] = {
-            TopicPartition(topic, int(partition)): start
-            for topic, partitions in fields["starts"].items()
-            for partition, start in partitions.items()
-        }
+        fields["starts"] = _by_source(fields["starts"])
+        fields["ends"] = _by_source(fields.get("ends", {}))
         return RunIdentity(**fields)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise LedgerDamagedError(f"{path} is no run file ({len(data)} bytes, cut short or altered)") from error
+
+
+def _by_topic(offsets: Mapping[TopicPartition, int]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for source, offset in sorted(offsets.items()):
+        found.setdefault(source.topic, {})[str(source.partition)] = offset
+    return found
+
+
+def _by_source(offsets: Mapping[str, Mapping[str, int]]) -> dict[TopicPartition, int]:
+    return {
+        TopicPartition(topic, int(partition)): offset
+        for topic, partitions in offsets.items()
+        for partition, offset in partitions.items()
+    }

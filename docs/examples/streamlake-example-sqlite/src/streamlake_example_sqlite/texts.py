@@ -44,12 +44,15 @@ def identity_text(identity: RunIdentity) -> str:
     """The text of a run's identity."""
     fields = {name: getattr(identity, name) for name in RunIdentity.__slots__}
     fields["topic_ids"] = dict(identity.topic_ids)
-    fields["starts"] = [(source.topic, source.partition, start) for source, start in sorted(identity.starts.items())]
+    for name in ("starts", "ends"):
+        offsets = sorted(fields[name].items())
+        fields[name] = [(source.topic, source.partition, offset) for source, offset in offsets]
     return json.dumps(fields)
 
 
 def identity_of(text: str) -> RunIdentity:
     """The identity of a text."""
     fields: dict[str, Any] = json.loads(text)
-    fields["starts"] = {TopicPartition(topic, partition): start for topic, partition, start in fields["starts"]}
+    for name in ("starts", "ends"):
+        fields[name] = {TopicPartition(topic, partition): offset for topic, partition, offset in fields.get(name, ())}
     return RunIdentity(**fields)
