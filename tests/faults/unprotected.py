@@ -269,9 +269,9 @@ MUTANTS = (
     Mutant(
         "too large for the dead-letter topic: nothing is left out",
         "test_dead_letter_topic.py::test_a_record_too_large_for_the_dead_letter_topic_goes_without_its_value",
-        "engine/kafka/dead_letters.py",
-        '_LESS = ((), ("value",), ("value", "headers"), ("value", "headers", "key"))',
-        "_LESS: tuple[tuple[str, ...], ...] = ((),)",
+        "engine/kafka/letter_records.py",
+        'LESS = ((), ("value",), ("value", "headers"), ("value", "headers", "key"))',
+        "LESS: tuple[tuple[str, ...], ...] = ((),)",
     ),
     Mutant(
         "broker away: whoever leaves waits for its answer",

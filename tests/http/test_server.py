@@ -43,9 +43,12 @@ def workers_of(edge: RunningEdge) -> list[int]:
 
 
 def test_clients_that_keep_their_connection_are_spread_over_the_workers(kafka: SharedKafka, tmp_path: Path) -> None:
-    with RunningEdge(edge_yaml(tmp_path, kafka.bootstrap_servers, http__workers=2)) as edge:
-        open_sockets = [edge.connect() for _ in range(64)]
+    path = edge_yaml(tmp_path, kafka.bootstrap_servers, http__workers=2, http__header_seconds=120)
+    with RunningEdge(path) as edge, contextlib.ExitStack() as open_sockets:
+        wait_until(lambda: len(workers_of(edge)) == 2, edge.log)
         pids = set(workers_of(edge))
+        for _ in range(64):
+            open_sockets.enter_context(edge.connect())
 
         def spread() -> Counter[int]:
             return Counter(
@@ -58,8 +61,6 @@ def test_clients_that_keep_their_connection_are_spread_over_the_workers(kafka: S
         wait_until(lambda: spread().total() >= 64, edge.log)
         # Each of 64 goes to either by a hash: fewer than 12 come once in ten million runs.
         assert min(spread()[pid] for pid in pids) >= 12
-        for one in open_sockets:
-            one.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
