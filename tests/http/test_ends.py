@@ -136,6 +136,8 @@ def test_workers_whose_server_was_killed_end_in_order_and_leave_the_address_free
 ) -> None:
     path = edge_yaml(tmp_path, kafka.bootstrap_servers, http__workers=2, http__listen=f"127.0.0.1:{free_ports(1)[0]}")
     with RunningEdge(path) as killed:
+        wait_until(lambda: len(workers_of(killed)) == 2, killed.log)
+        killed.wait_for("kafka can be written to", count=4)  # both serve
         edge = workers_of(killed)
         with killed.connect() as client:
             client.sendall(POST[:-1])
