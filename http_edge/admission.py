@@ -26,13 +26,12 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\";\s]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """What is known of a request that may send its body. `owner` names who sends, for quotas; `length` may be None."""
+    """What is known of a request that may send its body. `owner` names who sends, for quotas."""
 
     stream: Stream
     owner: str
     encoding: str
     split: Callable[[bytes, int], Sequence[bytes]]
-    length: int | None
     idempotency_key: bytes | None
     summary: bool
 
@@ -42,10 +41,10 @@ def admit(edge: Edge, stream_name: str, head: Head, query: bytes) -> Admitted:
     owner, stream = _authorized(edge, stream_name, head)
     _check_accept(head)
     split, encoding = _splitter(head), _encoding(head)
-    length = _length(head, stream.settings.body_max)
+    _check_length(head, stream.settings.body_max)
     idempotency_key, summary = _idempotency_key(head), _wants_summary(query)
     check_open(edge, stream)
-    return Admitted(stream, owner, encoding, split, length, idempotency_key, summary)
+    return Admitted(stream, owner, encoding, split, idempotency_key, summary)
 
 
 def _authorized(edge: Edge, stream_name: str, head: Head) -> tuple[str, Stream]:
@@ -105,8 +104,8 @@ def _encoding(head: Head) -> str:
     raise ProblemError("unsupported-type", detail, {"Accept-Encoding": ", ".join(ENCODINGS)})
 
 
-def _length(head: Head, limit: int) -> int | None:
-    """What Content-Length says; None for a body in chunks."""
+def _check_length(head: Head, limit: int) -> None:
+    """A body has a length that is taken, or comes in chunks, which are counted when they are read."""
     said = head.get(b"content-length")
     if said is None:
         coding = head.get(b"transfer-encoding")
@@ -116,11 +115,10 @@ def _length(head: Head, limit: int) -> int | None:
             detail = f"Transfer-Encoding is {_readable(coding)[:200]}, and chunked alone is taken"
             detail += "; say how a body is compressed in Content-Encoding"
             raise ProblemError("bad-request", detail, {"Connection": "close"})  # who knows where it ends
-        return None
+        return
     length = int(said.lstrip(b"0") or b"0")  # the parser takes digits only, and as many zeros as there are
     if length > limit:
         raise too_large(f"the body has {length} bytes, and {limit} are taken", limit)
-    return length
 
 
 def _idempotency_key(head: Head) -> bytes | None:

@@ -21,6 +21,7 @@ from typing import Annotated
 
 import msgspec
 
+from streamlake.engine.durable import sync_folder
 from streamlake.engine.errors import ConfigError, UsageError
 
 VERSION = 1
@@ -153,17 +154,9 @@ def _write(path: Path, entries: Sequence[KeyEntry]) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise ConfigError(_unwritable(path, error)) from None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def parsed_keys(data: bytes, path: Path) -> tuple[KeyEntry, ...]:

@@ -34,7 +34,7 @@ ROOMS: Mapping[str, Room] = {
     "floor": Room(
         (
             *("engine.records", "engine.packed", "engine.entries", "engine.contracts", "engine.errors"),
-            *("engine.failpoints", "engine.state", "engine.names", "engine.accounting"),
+            *("engine.failpoints", "engine.state", "engine.names", "engine.accounting", "engine.durable"),
         ),
         "The vocabulary that crosses the rooms: the standard library only, so that anybody may import it for nothing.",
     ),

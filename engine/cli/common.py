@@ -57,6 +57,11 @@ def load(pipeline: Path, overrides: Sequence[str] = ()) -> "PipelineConfig":
     return load_pipeline(pipeline, overrides)
 
 
+def taken(records: int, seconds: float) -> str:
+    """How long that took, and how many it is a second: `1.7 s (11,838 a second)`."""
+    return f"{seconds:.1f} s ({records / max(seconds, 0.001):,.0f} a second)"
+
+
 def print_json(value: object) -> None:
     """Print a value (dataclasses and paths too) as JSON, indented on a terminal, in one line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None

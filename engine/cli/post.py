@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from streamlake.engine.cli.common import json_option, print_json, progress
+from streamlake.engine.cli.common import json_option, print_json, progress, taken
 from streamlake.engine.errors import Exit, StreamLakeError, UsageError
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def _print(posted: "Posted", url: str, *, as_json: bool) -> None:
     if as_json:
         print_json(posted)
         return
-    rate = posted.sent / max(posted.seconds, 0.001)
-    took = f"{posted.seconds:.1f} s ({rate:,.0f} a second)"
+    took = taken(posted.sent, posted.seconds)
     click.echo(f"{posted.stored:,} of {posted.sent:,} records stored by {url} in {took}")
     for end, reasons in posted.reasons.items():
         for reason, records in reasons.items():

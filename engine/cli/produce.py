@@ -17,6 +17,7 @@ from streamlake.engine.cli.common import (
     print_json,
     progress,
     set_option,
+    taken,
 )
 from streamlake.engine.errors import Exit, UsageError
 
@@ -149,8 +150,7 @@ def _print(produced: "Produced", *, as_json: bool) -> None:
     if as_json:
         print_json(produced)
         return
-    rate = produced.sent / max(produced.seconds, 0.001)
-    took = f"{produced.seconds:.1f} s ({rate:,.0f} a second)"
+    took = taken(produced.sent, produced.seconds)
     click.echo(f"{produced.acked:,} of {produced.sent:,} records acknowledged by {produced.topic} in {took}")
     for reason, count in produced.reasons.items():
         click.echo(f"{count:,} failed: {reason}", err=True)

@@ -12,6 +12,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from streamlake.engine.durable import sync_folder
 from streamlake.engine.errors import StorageError, UsageError
 from streamlake.engine.operations.dead_json import letter_json
 from streamlake.engine.operations.dead_types import FoundLetter
@@ -148,7 +149,7 @@ def _appearing(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
             temporary.replace(path)
         else:
             os.link(temporary, path)  # unlike a rename it fails where somebody was faster
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except FileExistsError:
         raise _there_already(path) from None
     except OSError as error:
@@ -159,11 +160,3 @@ def _appearing(path: Path, *, overwrite: bool) -> Iterator[IO[bytes]]:
 
 def _there_already(path: Path) -> UsageError:
     return UsageError(f"{path} is there already: choose another name, or overwrite it (--force)")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,7 +1,7 @@
 """The producer of the edge while Kafka stands still: what is given up, what is waited for, and what is dropped."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -50,9 +50,17 @@ class Sender:
     def stored(self) -> list[bytes | None]:
         return [message.value() for message in everything_in(self.config, self.topic)]
 
-    async def close(self) -> None:
-        await self.producer.drain(0)
-        self.producer.close()
+
+def run(kafka: LocalKafka, work: Callable[[Sender], Awaitable[None]]) -> None:
+    """Do `work` with a sender, which is closed after it."""
+
+    async def whole() -> None:
+        sender = Sender(kafka.bootstrap_servers)
+        await work(sender)
+        await sender.producer.drain(0)
+        sender.producer.close()
+
+    asyncio.run(whole())
 
 
 def test_what_is_sent_after_something_was_given_up_goes_another_way_and_younger_records_arrive(
@@ -60,8 +68,7 @@ def test_what_is_sent_after_something_was_given_up_goes_another_way_and_younger_
 ) -> None:
     monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 0)
 
-    async def run() -> None:
-        sender = Sender(own_kafka.bootstrap_servers)
+    async def work(sender: Sender) -> None:
         assert isinstance(await sender.outcome(sender.send(b"first")), Place)
         own_kafka.pause()
         given_up, younger = sender.send(b"given up"), sender.send(b"younger")
@@ -75,9 +82,8 @@ def test_what_is_sent_after_something_was_given_up_goes_another_way_and_younger_
         assert isinstance(await sender.outcome(younger), Place)
         assert isinstance(await sender.outcome(another), Place)
         assert sorted(map(str, sender.stored())) == sorted(map(str, set(sender.stored()))), "none is there twice"
-        await sender.close()
 
-    asyncio.run(run())
+    run(own_kafka, work)
 
 
 def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
@@ -85,8 +91,7 @@ def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
 ) -> None:
     monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 0)
 
-    async def run() -> None:
-        sender = Sender(own_kafka.bootstrap_servers)
+    async def work(sender: Sender) -> None:
         assert isinstance(await sender.outcome(sender.send(b"first")), Place)
         own_kafka.kill()
         try:
@@ -101,9 +106,8 @@ def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
             own_kafka.restart()
         assert isinstance(await sender.outcome(sender.send(b"last")), Place)
         assert sender.stored() == [b"first", b"last"]
-        await sender.close()
 
-    asyncio.run(run())
+    run(own_kafka, work)
 
 
 def test_a_young_client_is_left_the_time_to_connect_and_then_replaced_all_the_same(
@@ -111,14 +115,12 @@ def test_a_young_client_is_left_the_time_to_connect_and_then_replaced_all_the_sa
 ) -> None:
     monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 1.0)
 
-    async def run() -> None:
-        sender = Sender(own_kafka.bootstrap_servers)
+    async def work(sender: Sender) -> None:
         shipment = sender.send(b"first")
         sender.producer.give_up(shipment)
         assert sender.send(b"second").client is shipment.client
         assert isinstance(await sender.outcome(shipment), Place), "it goes on, and may arrive"
         while sender.producer._producer is shipment.client:  # noqa: ASYNC110  # nobody announces it
             await asyncio.sleep(0.01)
-        await sender.close()
 
-    asyncio.run(run())
+    run(own_kafka, work)

@@ -6,12 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.engine import STREAMLAKE, pipeline_yaml, streamlake
+from support.engine import AWAY, STREAMLAKE, streamlake
 from support.lake import Lake
 from support.proofs import ORDERS_0, ORDERS_1, final
 from support.tamper import forge_rows
 
-AWAY = "127.0.0.1:1"
 TERMINAL = b'\x1b]0;owned\x07{"amount": -1}'
 
 
@@ -24,15 +23,6 @@ def lake(tmp_path: Path) -> Lake:
     landing.land(10, refused=[5], reason="malformed", field=None, value=lambda _: TERMINAL)
     lake.claim(ORDERS_1).land(10)
     return lake
-
-
-@pytest.fixture
-def pipeline(lake: Lake, tmp_path: Path) -> str:
-    """The YAML of that lake; its broker is away."""
-    root = str(lake.root)
-    return str(
-        pipeline_yaml(tmp_path, AWAY, "orders", sink__root=root, kafka__group_id="group", sink__format="parquet")
-    )
 
 
 def test_prove_ends_with_0_and_one_line_of_totals(pipeline: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.engine import STREAMLAKE, pipeline_yaml, streamlake
+from support.engine import STREAMLAKE, streamlake
 from support.lake import Lake
 from support.proofs import ORDERS_0, ORDERS_1, final
 from support.tamper import Fields, forge_ledger, forge_rows
@@ -17,8 +17,6 @@ from streamlake.engine.cli.dead_stats import remarks, stats_json
 from streamlake.engine.operations.dead import list_letters
 from streamlake.engine.operations.dead_stats import dead_stats
 from streamlake.engine.operations.dead_types import LetterFilter
-
-AWAY = "127.0.0.1:1"
 
 
 @pytest.fixture
@@ -36,15 +34,6 @@ def lake(tmp_path: Path) -> Lake:
 
     forge_ledger(lake, ORDERS_0, earlier)
     return lake
-
-
-@pytest.fixture
-def pipeline(lake: Lake, tmp_path: Path) -> str:
-    """The YAML of that lake; its broker is away."""
-    root = str(lake.root)
-    return str(
-        pipeline_yaml(tmp_path, AWAY, "orders", sink__root=root, kafka__group_id="group", sink__format="parquet")
-    )
 
 
 def document(*arguments: str) -> Any:

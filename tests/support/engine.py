@@ -17,6 +17,8 @@ import yaml
 
 STREAMLAKE = str(Path(sys.executable).with_name("streamlake"))
 WAIT_SECONDS = 90.0
+AWAY = "127.0.0.1:1"
+"""Where no broker is."""
 
 
 def pipeline_yaml(folder: Path, servers: str, topic: str, **changes: Any) -> Path:
