@@ -1,7 +1,9 @@
 # The verbs of this repository; `make` alone lists them. They need Python 3.11 or newer, a shell, make and the network,
 # and work in .venv, which the first of them makes. Settings: PYTHON3 makes .venv, JOBS tests run at once, SEED and
-# MINUTES are for torture and mutants, BACKEND (file or gs) and PART (edge) for torture, RECORDS for bench, bench-edge and
-# hostile, CASES for alike, HOURS for soak, SINK (file or gs) for demo.
+# MINUTES are for torture and mutants, BACKEND (file or gs) and PART (edge or operations) for torture, RECORDS for bench,
+# bench-edge and hostile, CASES for alike, HOURS for soak; for demo STORY (landing, failures, dead-letters or replay), SINK
+# (file or gs), DEMO_RECORDS and KEEP=1; KAFKA_PORT and the like, LAKE_ROOT and PART (engine, edge, …) for the platform
+# (docs/platform.md).
 
 PYTHON3 ?= python3
 JOBS = 3
@@ -10,18 +12,20 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 INSTALLED = $(VENV)/installed
 NATIVE = $(VENV)/native
+AIRFLOW = $(VENV)/airflow
+DEPLOY = $(VENV)/deploy
 
 # Some containers forbid Python to keep its bytecode: then each command that a test starts compiles everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup native wheel demo test check format bench bench-peers bench-edge guard faults torture mutants hostile alike
-.PHONY: soak clean
+.PHONY: help setup native wheel demo up down status logs test check format docs bench bench-peers bench-edge bench-diff bench-backfill guard
+.PHONY: faults torture mutants hostile alike soak screenshots clean
 
 help:  ## list these targets
 	@echo 'make TARGET, one of:'
 	@sed -n 's/^\([a-z-]*\):.*## /  \1	/p' Makefile
 
-setup: $(NATIVE)  ## make .venv, with StreamLake at .venv/bin/streamlake
+setup: $(NATIVE) $(AIRFLOW)  ## make .venv, with StreamLake at .venv/bin/streamlake
 
 native: $(INSTALLED)  ## build streamlake-native, which spares CPU, into .venv; setup tries it, this says why it can't
 	@$(PYTHON) native/install.py
@@ -30,13 +34,25 @@ native: $(INSTALLED)  ## build streamlake-native, which spares CPU, into .venv; 
 wheel: $(INSTALLED)  ## build a wheel of streamlake-native for any Linux of this machine's kind, into dist
 	@$(PYTHON) native/install.py --wheel dist
 
-demo: $(NATIVE)  ## start a real Kafka, land 150,000 orders, kill a worker, prove that nothing is missing or twice; SINK=gs: in a bucket
+demo: $(NATIVE)  ## tell four stories of a real Kafka, counted at each hop, into demo-report.html, too; STORY tells one, SINK=gs in a bucket
 	@$(PYTHON) -m streamlake.engine.local.demo
 
-test: check  ## everything that has to pass: check, then all tests
+up: $(NATIVE) $(AIRFLOW)  ## start the platform on this machine: Kafka, storage, engine, HTTP edge, Prometheus; KAFKA_PORT, EDGE_PORT, …, LAKE_ROOT
+	@$(PYTHON) -m streamlake.engine.local.platform up
+
+down: $(NATIVE)  ## stop the platform; its data stays in .platform
+	@$(PYTHON) -m streamlake.engine.local.platform down
+
+status: $(NATIVE)  ## say of each part of the platform whether it lives and is healthy
+	@$(PYTHON) -m streamlake.engine.local.platform status
+
+logs: $(NATIVE)  ## show the ends of the platform's logs; PART=engine: more of one
+	@$(PYTHON) -m streamlake.engine.local.platform logs $(PART)
+
+test: check $(DEPLOY)  ## everything that has to pass: check, then all tests
 	@$(PYTHON) -m pytest -n $(JOBS)
 
-check: $(NATIVE)  ## lint, format, types, and the rules of architecture and style; seconds, no server
+check: $(NATIVE) $(AIRFLOW)  ## lint, format, types, and the rules of architecture and style; seconds, no server
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy
@@ -46,6 +62,14 @@ format: $(NATIVE)  ## rewrite the code as `check` wants it, where a tool can
 	@$(VENV)/bin/ruff check --fix-only
 	@$(VENV)/bin/ruff format
 
+docs: $(NATIVE)  ## write the pages and the picture that are made from the code, then build the site of all pages, into build/site
+	@$(PYTHON) -m streamlake.engine.codes.page > docs/errors.md
+	@$(PYTHON) -m streamlake.engine.operations.configuration
+	@$(PYTHON) deploy/grafana/dashboard.py > deploy/grafana/dashboards/streamlake.json
+	@$(PYTHON) -m streamlake.engine.cli.page > docs/commands.md
+	@$(PYTHON) tests/handbook/picture.py docs/images/architecture.toml
+	@$(PYTHON) tests/handbook/build.py
+
 bench: $(NATIVE)  ## measure throughput, CPU, memory and start-up on this machine
 	@$(PYTHON) benchmarks/run.py --records $(or $(RECORDS),2000000) --json-file docs/measured/bench.json
 
@@ -54,6 +78,12 @@ bench-peers: $(NATIVE)  ## land the same records by what else there is, too, eac
 
 bench-edge: $(NATIVE)  ## post the same orders to the HTTP edge and to FastAPI and gthread, every answer checked; RECORDS of the look at memory
 	@$(PYTHON) benchmarks/edge/run.py --records $(or $(RECORDS),1000000) --json docs/measured/edge.json --chart docs/measured
+
+bench-diff: $(NATIVE)  ## compare two runs of RECORDS (1,000,000) offset by offset, and read them in the place of Kafka; two minutes
+	@$(PYTHON) benchmarks/diff.py --records $(or $(RECORDS),1000000)
+
+bench-backfill: $(NATIVE)  ## how far a live run under load is behind, alone and while a backfill runs; five minutes
+	@$(PYTHON) benchmarks/beside.py
 
 guard: $(NATIVE)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute
 	@$(PYTHON) benchmarks/guard.py
@@ -77,8 +107,13 @@ alike: $(NATIVE)  ## decide CASES (1,000,000) nearly right payloads by each fast
 soak: $(NATIVE)  ## run an engine under load for HOURS (8), a kill a minute, and fail where memory, files or lag grow
 	@$(PYTHON) tests/soak/run.py --hours $(or $(HOURS),8)
 
+screenshots: $(NATIVE) $(AIRFLOW)  ## draw the pictures in docs/images: `top` and the live table by the commands, the demo's report and Airflow's pages by Chromium
+	@$(PYTHON) tests/screens/run.py docs/images
+	@$(PYTHON) tests/screens/demo.py docs/images
+	@$(PYTHON) tests/airflow/pictures.py docs/images
+
 clean:  ## remove what tools leave behind; .venv and the download cache stay
-	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo .coverage .coverage.*
+	@rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo demo-report.html .coverage .coverage.*
 	@rm -rf *.egg-info
 	@find . -name $(VENV) -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +
 
@@ -91,11 +126,22 @@ and $(PYTHON3) is %d.%d. With a newer one beside it: make setup PYTHON3=python3.
 	@$(PYTHON3) -m venv $(VENV) || { echo 'setup: $(PYTHON3) can not make a virtual environment;' \
 		'on Debian and Ubuntu its part for that is the package python3-venv' >&2; exit 1; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,gcs,edge,dev]'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[local,gcs,edge,quality,otel,docs,dev]'
 	@touch $(INSTALLED)
 	@echo 'setup: done, try $(VENV)/bin/streamlake --help'
+
+# What the tests of deploy/ need, and nobody else.
+$(DEPLOY): $(INSTALLED)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[deploy]'
+	@touch $(DEPLOY)
 
 # Where there is no compiler, or Python's headers are missing, setup says so and is done: all works without, at more CPU.
 $(NATIVE): $(INSTALLED) $(wildcard native/*.py native/src/* native/streamlake_native/*)
 	@$(PYTHON) native/install.py --if-possible
 	@touch $(NATIVE)
+
+# Airflow is large, and `dags/` alone needs it: what has nothing to do with them is set up without.
+$(AIRFLOW): $(INSTALLED)
+	@echo 'setup: installing Airflow for `dags/` and their tests into $(VENV), half a minute'
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[airflow]'
+	@touch $(AIRFLOW)

@@ -15,6 +15,7 @@ from pathlib import Path
 import idle
 import landing
 import proof
+import replays
 import sizes
 import startup
 import trickle
@@ -30,6 +31,7 @@ MEASUREMENTS = {
     "idle": idle.measure,
     "startup": startup.measure,
     "proof": proof.measure,
+    "replay": replays.measure,
 }
 
 

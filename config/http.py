@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from streamlake.config.kafka import Section, TopicSettings
+from streamlake.config.kafka import TopicSettings
 from streamlake.config.plugin import PluginSettings
+from streamlake.config.section import Section
 from streamlake.config.values import (
     VARIABLE_SCHEMA,
     HostPort,
@@ -75,7 +76,9 @@ class StreamSettings(Section):
     """One stream: what `POST /ingest/NAME` takes, and where it goes. What is left out is the pipeline's own."""
 
     topic: TopicName | None = Field(
-        default=None, description="The topic that accepted records go to. Default: the pipeline's, where it reads one."
+        default=None,
+        description="The topic that accepted records go to. Default: the pipeline's, where it reads one. Change it "
+        "where the pipeline reads several topics, or to a topic that it does not read.",
     )
     dead_letters: StreamDeadLetters | None = Field(
         default=None, description="Where refused records go. Default: the pipeline's dead-letter topic."
@@ -86,23 +89,33 @@ class StreamSettings(Section):
     key_field: Annotated[str, AfterValidator(json_pointer)] | None = Field(
         default=None,
         description="JSON pointer to the value that becomes the record's key, e.g. /customer_id. Default: none; "
-        "records without a key are spread over the partitions.",
+        "records without a key are spread over the partitions. Change it to keep what belongs together in one "
+        "partition and in order.",
     )
     body_max: Annotated[Size, Field(ge=1, le=64 * 1024**2)] = Field(
-        default=1024**2, description="Bytes of a request's body at most, as they are sent. Default: 1MiB."
+        default=1024**2,
+        description="Bytes of a request's body at most, as they are sent. Default: 1MiB. Change it for larger "
+        "requests (more); each one is held in memory.",
     )
     decompressed_max: Annotated[Size, Field(ge=1, le=256 * 1024**2)] = Field(
-        default=8 * 1024**2, description="Bytes of a gzip or zstd body at most, once decompressed. Default: 8MiB."
+        default=8 * 1024**2,
+        description="Bytes of a gzip or zstd body at most, once decompressed. Default: 8MiB. Change it with "
+        "`body_max`, where clients compress.",
     )
     ratio_max: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
         default=200,
-        description="How many times its size a compressed body may grow, beyond its first MiB. Default: 200.",
+        description="How many times its size a compressed body may grow, beyond its first MiB. Default: 200. Change "
+        "it where honest bodies shrink further, as equal lines do (more).",
     )
     records_max: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
-        default=1000, description="Records in a request at most. Default: 1000."
+        default=1000,
+        description="Records in a request at most. Default: 1000. Change it for clients that send more at once; a "
+        "request is answered as a whole.",
     )
     rate: Annotated[Rate, Field(gt=0, le=1e9)] | None = Field(
-        default=None, description="Records a second that each API key may send to it, e.g. 1000/s. Default: no limit."
+        default=None,
+        description="Records a second that each API key may send to it, e.g. 1000/s. Default: no limit. Change it "
+        "where one client shall not crowd out the others.",
     )
 
 
@@ -110,54 +123,74 @@ class HttpSettings(Section):
     """The HTTP edge of a pipeline: `streamlake serve` runs it."""
 
     listen: HostPort = Field(
-        default="127.0.0.1:8080", description="host:port to listen on; port 0 is any free one. Default: 127.0.0.1:8080."
+        default="127.0.0.1:8080",
+        description="host:port to listen on; port 0 is any free one. Default: 127.0.0.1:8080. Change it to be reached "
+        "from elsewhere, as in 0.0.0.0:8080; then it needs `keys_file`, or `auth: none`.",
     )
     workers: Annotated[Whole, Field(ge=1, le=256)] = Field(
-        default=2, description="Worker processes; one a core is enough. Default: 2."
+        default=2,
+        description="Worker processes; one a core is enough. Default: 2. Change it to as many cores as the edge may "
+        "use.",
     )
     auth: Literal["keys", "none"] | None = Field(
         default=None,
         description="Who may post: holders of a key of `keys_file`, or anybody (none). Default: keys where keys_file "
-        "is given, none where it is not and only this machine is listened to.",
+        "is given, none where it is not and only this machine is listened to. Change it to none where something "
+        "before the edge has asked already who it is.",
     )
     keys_file: PathBeside | None = Field(
-        default=None, description="The file of `streamlake keys`, relative to this file. Default: none."
+        default=None,
+        description="The file of `streamlake keys`, relative to this file. Default: none. Change it to let in only "
+        "who has a key; `streamlake keys new` makes the file.",
     )
     streams: Annotated[dict[Annotated[str, AfterValidator(stream_name)], StreamSettings], Field(min_length=1)] = Field(
         description="The streams by name: `POST /ingest/NAME`."
     )
     trusted_proxies: tuple[str, ...] = Field(
         default=(),
-        description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Default: none.",
+        description="Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Default: none. "
+        "Change it where a proxy or load balancer of yours stands before the edge.",
     )
     connections_max: Annotated[Whole, Field(ge=1, le=100_000)] = Field(
-        default=1000, description="Open connections of each worker at most. Default: 1000."
+        default=1000,
+        description="Open connections of each worker at most. Default: 1000. Change it for more clients that stay "
+        "connected (more); each takes memory and a file descriptor.",
     )
     queue_bytes_max: Annotated[Size, Field(ge=64 * 1024, le=2 * 1024**3)] = Field(
         default=32 * 1024**2,
-        description="Bytes of records of each worker that wait for Kafka at most; beyond it answers 503. "
-        "Default: 32MiB.",
+        description="Bytes of records of each worker that wait for Kafka at most; beyond it answers 503. Default: "
+        "32MiB. Change it to bridge longer waits for Kafka without 503 (more), or for smaller workers (less).",
     )
     header_seconds: Annotated[Seconds, Field(gt=0, le=600)] = Field(
-        default=5.0, description="How long a request's head may take, from its connection or first byte. Default: 5s."
+        default=5.0,
+        description="How long a request's head may take, from its connection or first byte. Default: 5s. Change it "
+        "for clients on very slow lines (more).",
     )
     body_seconds: Annotated[Seconds, Field(gt=0, le=3600)] = Field(
-        default=15.0, description="How long a request's body may take. Default: 15s."
+        default=15.0,
+        description="How long a request's body may take. Default: 15s. Change it for large bodies on slow lines "
+        "(more), with `request_seconds`.",
     )
     idle_seconds: Annotated[Seconds, Field(gt=0, le=3600)] = Field(
-        default=60.0, description="How long a connection may be open between two requests. Default: 60s."
+        default=60.0,
+        description="How long a connection may be open between two requests. Default: 60s. Change it to more than "
+        "what a load balancer before the edge keeps idle connections, or it meets closed ones.",
     )
     delivery_seconds: Annotated[Seconds, Field(ge=0.1, le=300)] = Field(
         default=5.0,
-        description="How long Kafka may take for a record; after that its outcome is unknown. Default: 5s.",
+        description="How long Kafka may take for a record; after that its outcome is unknown. Default: 5s. Change it "
+        "where Kafka's replicas answer slowly (more), or where clients can't wait (less).",
     )
     request_seconds: Annotated[Seconds, Field(gt=0, le=3600)] = Field(
         default=30.0,
-        description="How long a whole request may take, the client's reading of the answer included. Default: 30s.",
+        description="How long a whole request may take, the client's reading of the answer included. Default: 30s. "
+        "Change it with `body_seconds` and `delivery_seconds`: it has to be their sum and a second at least.",
     )
     drain_seconds: Annotated[Seconds, Field(ge=1, le=3600)] = Field(
         default=30.0,
-        description="How long a worker may take to answer what is in flight when told to end. Default: 30s.",
+        description="How long a worker may take to answer what is in flight when told to end. Default: 30s. Change it "
+        "with `delivery_seconds`: it has to be two seconds more at least; what stops the edge has to wait longer than "
+        "it.",
     )
 
     @property

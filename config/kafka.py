@@ -4,11 +4,12 @@ from collections import Counter
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from streamlake.config.refused_properties import why_refused
+from streamlake.config.section import Section
+from streamlake.config.security import SecuritySettings
 from streamlake.config.values import (
-    PathBeside,
     Secret,
     ServerList,
     SettingText,
@@ -19,81 +20,30 @@ from streamlake.config.values import (
 )
 
 
-class Section(BaseModel):
-    """A part of the YAML: unknown keys are refused, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class TopicSettings(Section):
     """One topic: its name, and what `streamlake topics apply` makes of it."""
 
-    name: TopicName = Field(description="The topic's name.")
+    name: TopicName = Field(
+        description="The topic's name. Change it for another topic; what has landed stays under the old name."
+    )
     partitions: Annotated[Whole, Field(ge=1, le=100_000)] | None = Field(
         default=None,
-        description="How many partitions it shall have. Default: the broker's, and then it is not compared.",
+        description="How many partitions it shall have. Default: the broker's, and then it is not compared. Change it "
+        "for more workers at once, one a partition. They never become fewer, and with more of them keys move to other "
+        "partitions.",
     )
     replication_factor: Annotated[Whole, Field(ge=1, le=100)] | None = Field(
         default=None,
-        description="How many brokers hold each partition. Default: the broker's, and then it is not compared.",
+        description="How many brokers hold each partition. Default: the broker's, and then it is not compared. Change "
+        "it where the cluster's own is 1 and the loss of one broker shall lose nothing; `topics apply` sets it for "
+        "new topics only.",
     )
     config: dict[str, SettingText] = Field(
         default_factory=dict,
-        description="Topic settings by Kafka's own names, e.g. retention.ms. Default: none; what is left out here "
-        "is neither set nor compared.",
+        description="Topic settings by Kafka's own names, e.g. retention.ms. Default: none; what is left out here is "
+        "neither set nor compared. Change it for retention.ms above all: longer than the longest outage that may go "
+        "unseen.",
     )
-
-
-class SecuritySettings(Section):
-    """How the clients sign in and whether the connection is encrypted. Left out = PLAINTEXT, no sign-in."""
-
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="Encryption and sign-in. Default: PLAINTEXT, neither."
-    )
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"] | None = Field(
-        default=None, description="The SASL mechanism; needed with SASL_PLAINTEXT and SASL_SSL. Default: none."
-    )
-    username: str | None = Field(default=None, description="The user name for PLAIN and SCRAM. Default: none.")
-    password: Secret | None = Field(
-        default=None, description="The password for PLAIN and SCRAM; from ${VARIABLE} or ${file:PATH}. Default: none."
-    )
-    ca: PathBeside | None = Field(
-        default=None,
-        description="File of the certificates to trust (PEM), relative to this file. Default: the system's.",
-    )
-    certificate: PathBeside | None = Field(
-        default=None, description="File of this client's own certificate (PEM), relative to this file. Default: none."
-    )
-    key: PathBeside | None = Field(
-        default=None, description="File of the key to `certificate` (PEM), relative to this file. Default: none."
-    )
-
-    @model_validator(mode="after")
-    def _belongs_together(self) -> "SecuritySettings":
-        problems = [*self._sasl_problems(), *self._tls_problems()]
-        if problems:
-            raise SeveralProblemsError(*problems)
-        return self
-
-    def _sasl_problems(self) -> list[tuple[tuple[str], str]]:
-        if not self.protocol.startswith("SASL_"):
-            given = [name for name in ("mechanism", "username", "password") if getattr(self, name) is not None]
-            return [((name,), f"is used by SASL only, and protocol is {self.protocol}") for name in given]
-        if self.mechanism is None:
-            return [(("mechanism",), f"is missing: protocol {self.protocol} needs one (SCRAM-SHA-512, PLAIN, …)")]
-        if self.mechanism not in {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}:
-            return []
-        absent = [name for name in ("username", "password") if getattr(self, name) is None]
-        return [((name,), f"is missing: mechanism {self.mechanism} needs it") for name in absent]
-
-    def _tls_problems(self) -> list[tuple[tuple[str], str]]:
-        if self.protocol not in {"SSL", "SASL_SSL"}:
-            given = [name for name in ("ca", "certificate", "key") if getattr(self, name) is not None]
-            return [((name,), f"is used by SSL only, and protocol is {self.protocol}") for name in given]
-        if (self.certificate is None) != (self.key is None):
-            absent = "certificate" if self.certificate is None else "key"
-            return [((absent,), "is missing: certificate and key come together")]
-        return []
 
 
 def _allowed_properties(properties: dict[str, Secret]) -> dict[str, Secret]:
@@ -117,19 +67,27 @@ def _different_topics(topics: tuple[TopicSettings, ...]) -> tuple[TopicSettings,
 class KafkaSettings(Section):
     """Where the records come from."""
 
-    bootstrap_servers: ServerList = Field(description="Brokers to ask first: host:port, several with commas between.")
+    bootstrap_servers: ServerList = Field(
+        description="Brokers to ask first: host:port, several with commas between. Change it when the brokers move; "
+        "another cluster needs another root, too."
+    )
     group_id: str = Field(
-        min_length=1, max_length=255, description="The consumer group: hosts with the same one share the partitions."
+        min_length=1,
+        max_length=255,
+        description="The consumer group: hosts with the same one share the partitions. Change it only together with "
+        "the root: a root belongs to one group.",
     )
     group_protocol: Literal["classic", "consumer"] = Field(
         default="classic",
-        description="How the group shares partitions: classic, or consumer (KIP-848, brokers from 4.0). "
-        "Default: classic.",
+        description="How the group shares partitions: classic, or consumer (KIP-848, brokers from 4.0). Default: "
+        "classic. Change it to consumer where all brokers have it: they assign then, and no round of all members is "
+        "waited for.",
     )
     start: StartPosition = Field(
         default="earliest",
         description="Where the very first start begins, and only that one: earliest, latest, committed (by this "
-        "group) or a timestamp with its zone. Default: earliest.",
+        "group) or a timestamp with its zone. Default: earliest. Change it before the very first start; later "
+        "`streamlake offsets reset` moves the position.",
     )
     topics: Annotated[tuple[TopicSettings, ...], AfterValidator(_different_topics)] = Field(
         description="The topics that are read."
@@ -139,9 +97,17 @@ class KafkaSettings(Section):
     )
     properties: Annotated[dict[str, Annotated[Secret, Field()]], AfterValidator(_allowed_properties)] = Field(
         default_factory=dict,
-        description="Handed to librdkafka as they are, except those that the promise rests on. Default: none.",
+        description="Handed to librdkafka as they are, except those that the promise rests on. Default: none. Change "
+        "it for what has no setting of its own, as session.timeout.ms.",
         json_schema_extra={"additionalProperties": {"type": ["string", "number", "boolean"]}},
     )
+
+    @model_validator(mode="after")
+    def _a_token_comes_from_somewhere(self) -> "KafkaSettings":
+        by_properties = any(name.startswith("sasl.oauthbearer.") for name in self.properties)
+        if self.security.mechanism == "OAUTHBEARER" and self.security.oauth is None and not by_properties:
+            raise SeveralProblemsError((("security", "oauth"), "is missing: mechanism OAUTHBEARER needs it"))
+        return self
 
     @property
     def start_timestamp_ms(self) -> int | None:

@@ -5,52 +5,61 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from streamlake.config.document import Document, items_by_name, parse_value
+from streamlake.config.document import OVERRIDES, Document, Place, Problem, items_by_name, parse_value
+from streamlake.config.secrets import open_secrets, shown_name
 from streamlake.config.values import Loc
-from streamlake.engine.errors import ConfigError
 
 _STEP = re.compile(r"\.?(?P<key>[^.\[\]=]+)|\[(?P<item>[^\]]*)\]")
+_NO_MAPPING = "what stands above it is a single value"
 _DOTTED_KEYS = {"config", "properties"}
 """Below these a dot belongs to the key: `kafka.properties.fetch.max.bytes=…`."""
 
 
 def apply_overrides(document: Document, overrides: Sequence[str]) -> None:
-    """Put each `path=value` into `document`, in place and in order. Raises ConfigError naming every bad one.
+    """Put each `path=value` into `document`, in place and in order; a bad one is among its problems.
 
     Steps of a path are keys (`sink.root`), list items by their name or number (`kafka.topics[orders].partitions`),
-    and keys with dots in brackets. The value is read as YAML: `8` is a number, `[a, b]` a list.
+    and keys with dots in brackets. The value is read as YAML: `8` is a number, `[a, b]` a list. A relative path in it
+    starts where those of the first file do.
     """
-    problems: list[str] = []
     for override in overrides:
+        path, equals, text = override.partition("=")
+        whole = bool(equals and path)
+        place = Place(OVERRIDES, 0, 0, f"--set {shown_name(path if whole else override)}", document.top.folder)
+        if not whole:
+            document.problems.append(Problem(place, "must be path=value, as in sink.root=file:///data"))
+            continue
         try:
-            _apply(document, override)
-        except ConfigError as error:
-            problems.extend(error.problems)
-    if problems:
-        raise ConfigError(*problems)
+            _apply(document, path, text, place)
+            document.overrides.append(override)
+        except ValueError as error:
+            document.problems.append(Problem(place, str(error)))
 
 
-def _apply(document: Document, override: str) -> None:
-    path, equals, text = override.partition("=")
-    where = f"--set {path}"
-    if not equals or not path:
-        raise ConfigError(f"--set {override}: must be path=value, as in sink.root=file:///data")
-    steps = _steps(path, where)
-    value = parse_value(text, where)
+def _apply(document: Document, path: str, text: str, place: Place) -> None:
+    steps = _steps(path)
+    value = parse_value(text, place)
+    for secret in open_secrets(path, value):
+        # Refused, not warned of: a warning comes when the process list and the shell's history have it, every time.
+        raise ValueError(
+            f"{shown_name(secret)} is a secret, and on the command line it is seen by everybody on this machine, and "
+            "kept by the shell: give '${file:PATH}' or '${VARIABLE}' as its value, in single quotes"
+        )
     parent: object = document.tree
     loc: Loc = ()
     for step, following in zip(steps, [*steps[1:], None], strict=True):
-        key = _resolve(parent, step, where)
+        key = _resolve(parent, step)
         loc = (*loc, key)
         if following is None:
-            _put(parent, key, value, where)
+            _put(parent, key, value)
+            document.unread.discard(loc)
         else:
-            parent = _descend(parent, key, where)
+            parent = _descend(parent, key)
         if following is None or loc not in document.values:
-            document.keys[loc] = document.values[loc] = where
+            document.keys[loc] = document.values[loc] = place
 
 
-def _steps(path: str, where: str) -> list[str]:
+def _steps(path: str) -> list[str]:
     steps: list[str] = []
     position = 0
     while position < len(path):
@@ -59,13 +68,13 @@ def _steps(path: str, where: str) -> list[str]:
             break
         match = _STEP.match(path, position)
         if match is None or (position == 0 and path[0] in ".["):
-            raise ConfigError(f"{where}: is no path: write it as in kafka.topics[orders].partitions")
+            raise ValueError("is no path: write it as in kafka.topics[orders].partitions")
         steps.append(match["key"] if match["key"] is not None else match["item"])
         position = match.end()
     return steps
 
 
-def _resolve(parent: object, step: str, where: str) -> str | int:
+def _resolve(parent: object, step: str) -> str | int:
     if not isinstance(parent, list):
         return step
     numbers = {name: index for index, name in items_by_name(parent)}
@@ -75,10 +84,10 @@ def _resolve(parent: object, step: str, where: str) -> str | int:
         return int(step)
     near = get_close_matches(step, numbers, 1)
     hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(numbers) or len(parent)}"
-    raise ConfigError(f"{where}: there is no item {step}; {hint}")
+    raise ValueError(f"there is no item {step}; {hint}")
 
 
-def _descend(parent: object, key: str | int, where: str) -> object:
+def _descend(parent: object, key: str | int) -> object:
     """What stands at `key`; a mapping that is not there yet is made."""
     if isinstance(parent, dict):
         if parent.get(key) is None:
@@ -86,11 +95,11 @@ def _descend(parent: object, key: str | int, where: str) -> object:
         return parent[key]
     if isinstance(parent, list) and isinstance(key, int):
         return parent[key]
-    raise ConfigError(f"{where}: {key} can't be set: what stands above it is a single value")
+    raise ValueError(f"{key} can't be set: {_NO_MAPPING}")
 
 
-def _put(parent: object, key: Any, value: object, where: str) -> None:
+def _put(parent: object, key: Any, value: object) -> None:
     if isinstance(parent, dict | list):
         parent[key] = value
     else:
-        raise ConfigError(f"{where}: {key} can't be set: what stands above it is a single value")
+        raise ValueError(f"{key} can't be set: {_NO_MAPPING}")  # noqa: TRY004  # a user's mistake, not a caller's

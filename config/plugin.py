@@ -11,7 +11,9 @@ class PluginSettings(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     type: str = Field(
-        min_length=1, description="The plugin: a name that `streamlake plugins` lists, or an import path module:Class."
+        min_length=1,
+        description="The plugin: a name that `streamlake plugins` lists, or an import path module:Class. Change it "
+        "for another plugin; what has landed stays as it is.",
     )
 
     @model_validator(mode="before")

@@ -1,11 +1,12 @@
-"""The JSON Schema of a pipeline's YAML, for editors: `python -m streamlake.config.schema` prints it.
+"""The JSON Schema of a pipeline's YAML, for editors.
 
-The committed `pipeline.schema.json` is its output; a test compares the two.
+The committed `pipeline.schema.json` is made by `make docs`; a test compares the two.
 """
 
 import json
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -13,19 +14,44 @@ from pydantic_core import core_schema
 
 from streamlake.config.model import PipelineConfig
 from streamlake.config.values import VARIABLE_SCHEMA
+from streamlake.engine.contracts import PluginOption
 
 SCHEMA_FILE = Path(__file__).with_name("pipeline.schema.json")
 
 
-def pipeline_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12). Where a number may stand, a variable `${…}` may, too."""
+PluginOptions = Mapping[str, Mapping[str, Sequence[PluginOption]]]
+"""Of `validator` and `sink`: each plugin's options by its type."""
+
+
+def pipeline_schema(options: PluginOptions = MappingProxyType({})) -> dict[str, Any]:
+    """The schema (draft 2020-12). Where a number may stand, a variable `${…}` may, too.
+
+    Of plugins' `options` it has the texts, by `type`: what they may be only the plugin knows.
+    """
     schema = _limits_by_their_names(PipelineConfig.model_json_schema(schema_generator=_Generator))
+    told = [
+        _told(kind, of_kind) for plugins in options.values() for kind, of_kind in sorted(plugins.items()) if of_kind
+    ]
+    if told:
+        schema["$defs"]["PluginSettings"]["allOf"] = told
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": "A StreamLake pipeline"}
 
 
-def schema_text() -> str:
+def schema_text(options: PluginOptions) -> str:
     """The schema as it is committed."""
-    return json.dumps(pipeline_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(pipeline_schema(options), indent=2, ensure_ascii=False) + "\n"
+
+
+def _told(kind: str, options: Sequence[PluginOption]) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for option in options:
+        *sections, name = option.name.split(".")
+        place = properties
+        for section in sections:
+            place = place.setdefault(section, {"properties": {}})["properties"]
+        default = f" Default: {option.default}." if option.default else ""
+        place[name] = {"description": option.meaning.replace(" Change it ", f"{default} Change it ", 1)}
+    return {"if": {"properties": {"type": {"const": kind}}}, "then": {"properties": properties}}
 
 
 _LIMITS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -58,7 +84,3 @@ class _Generator(GenerateJsonSchema):
     def literal_schema(self, schema: core_schema.LiteralSchema) -> JsonSchemaValue:
         """One of some words, or a variable."""
         return {"anyOf": [super().literal_schema(schema), VARIABLE_SCHEMA]}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(schema_text())

@@ -5,13 +5,34 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+)
 
 Loc = tuple[str | int, ...]
 """Where a value stands in the YAML: keys of mappings and numbers of list items, from the top."""
 
 
-class Filled(str):
+class Elsewhere(str):
+    """Text of a YAML in another folder than the first one: should it be a relative path, it starts there."""
+
+    __slots__ = ("folder",)
+    folder: Path
+
+    def __new__(cls, text: str, folder: Path) -> Self:
+        """Text `text` of a YAML in the absolute `folder`."""
+        elsewhere = super().__new__(cls, text)
+        elsewhere.folder = folder
+        return elsewhere
+
+
+class Filled(Elsewhere):
     """Text that a variable gave, whole: it becomes a number or a bool where one is wanted.
 
     `wanted` is what stands in the YAML (`${PORT:-8080}`); `secret` says that the text may never be printed.
@@ -21,9 +42,9 @@ class Filled(str):
     wanted: str
     secret: bool
 
-    def __new__(cls, text: str, wanted: str, *, secret: bool = False) -> Self:
-        """Text `text` in the place of `wanted`."""
-        filled = super().__new__(cls, text)
+    def __new__(cls, text: str, wanted: str, folder: Path, *, secret: bool = False) -> Self:
+        """Text `text` in the place of `wanted`, in a YAML in the absolute `folder`."""
+        filled = super().__new__(cls, text, folder)
         filled.wanted, filled.secret = wanted, secret
         return filled
 
@@ -39,7 +60,7 @@ class SeveralProblemsError(ValueError):
 def plain(value: object) -> object:
     """What a YAML author would have written instead of the variable: a number, a bool or text."""
     if not isinstance(value, Filled):
-        return value
+        return str(value) if isinstance(value, Elsewhere) else value
     if value in {"true", "false"}:
         return value == "true"
     for kind, pattern in ((int, _INT), (float, _FLOAT)):
@@ -102,19 +123,25 @@ def pipeline_name(value: str) -> str:
 
 def host_port(value: str) -> str:
     """`host:port` with a port from 0 (any free one) to 65535; an IPv6 host stands in brackets."""
-    match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(?P<port>[0-9]{1,5})", value)
-    if match is None or int(match["port"]) > 65535:
-        raise ValueError("must be host:port, as in 127.0.0.1:9464")
+    _check_address(value, "must be host:port, as in 127.0.0.1:9464")
     return value
+
+
+def _check_address(value: str, wanted: str) -> None:
+    match = re.fullmatch(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(?P<port>[0-9]{1,9})", value)
+    if match is None:
+        raise ValueError(wanted)
+    if int(match["port"]) > PORT_MAX:
+        raise ValueError(f"must have a port of {PORT_MAX} at most")
 
 
 def server_list(value: str) -> str:
     """`host:port[,host:port…]` as librdkafka takes it, each part checked."""
     for part in value.split(","):
-        try:
-            host_port(part.strip().rpartition("://")[2])
-        except ValueError:
-            raise ValueError("must be host:port, or several with commas between, as in 127.0.0.1:9092") from None
+        scheme, slashes, address = part.strip().rpartition("://")
+        if slashes and scheme.upper() not in _SCHEMES:
+            raise ValueError(f"must be host:port without {scheme}:// in front, as in 127.0.0.1:9092")
+        _check_address(address, "must be host:port, or several with commas between, as in 127.0.0.1:9092")
     return value
 
 
@@ -132,15 +159,40 @@ def start_position(value: str) -> str:
     return value
 
 
-def beside_the_file(value: Path, info: ValidationInfo) -> Path:
-    """A relative path made absolute from the YAML's folder (the validation context's `base_dir`)."""
+def beside_the_file(value: object, info: ValidationInfo) -> object:
+    """A relative path made absolute from its YAML's folder (of the first YAML: the context's `base_dir`)."""
     base_dir: Path | None = (info.context or {}).get("base_dir")
-    return value if base_dir is None else base_dir / value
+    if base_dir is None or not isinstance(value, str | Path):
+        return value
+    return (value.folder if isinstance(value, Elsewhere) else base_dir) / value
+
+
+def pem(value: object, info: ValidationInfo) -> Path | SecretStr:
+    """PEM text as a secret, or the path of a file of it, made absolute as by `beside_the_file`.
+
+    What is neither may be a key whose first line is gone: it is not taken for a path, which a message would show.
+    """
+    if isinstance(value, Path | SecretStr):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a path, or PEM text that begins with -----BEGIN")  # noqa: TRY004  # pydantic's protocol
+    if "-----BEGIN" in value:
+        return SecretStr(str(value))
+    if "\n" in value or len(value) > PATH_LENGTH_MAX or (isinstance(value, Filled) and value.secret):
+        raise ValueError("is no PEM text: it has no line -----BEGIN …-----")
+    return Path(str(beside_the_file(value, info)))
 
 
 def _text_of_secret(value: object) -> object:
     return str(value) if isinstance(value, Filled) else setting_text(value)
 
+
+PATH_LENGTH_MAX = 160
+"""Of the path to a PEM file, as it is written: every key without its first line is longer."""
+
+PORT_MAX = 65535
+_SCHEMES = frozenset({"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"})
+"""What librdkafka takes in front of a broker's address; it skips a broker with any other."""
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?")
@@ -187,4 +239,6 @@ PipelineName = Annotated[str, AfterValidator(pipeline_name)]
 HostPort = Annotated[str, AfterValidator(host_port)]
 ServerList = Annotated[str, AfterValidator(server_list)]
 StartPosition = Annotated[str, AfterValidator(start_position)]
-PathBeside = Annotated[Path, AfterValidator(beside_the_file)]
+PathBeside = Annotated[Path, BeforeValidator(beside_the_file)]
+Pem = Annotated[Path | SecretStr, PlainValidator(pem), WithJsonSchema({"type": "string"})]
+"""A path, or the PEM text itself."""

@@ -4,6 +4,7 @@ A sink decides where rows and entries lie and what makes a commit atomic. What a
 them, and `prove` holds them to it.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,7 @@ class Account:
     skipped: int = 0
     holes: list[OffsetRange] = field(default_factory=list)
     skipped_offsets: list[OffsetRange] = field(default_factory=list)
+    cpu_began: float = field(default_factory=time.process_time)
 
     def add(self, part: Batch, verdict: Verdict) -> None:
         """Take the next slice into account."""
@@ -58,6 +60,7 @@ class Account:
             holes=joined_ranges(self.holes),
             skipped_offsets=joined_ranges(self.skipped_offsets),
             files=files,
+            cpu_seconds=round(time.process_time() - self.cpu_began, 6),
         )
 
 
@@ -125,4 +128,5 @@ def entry_after(
         committed_at=committed_at,
         totals=(before.totals if before else Totals()).plus(kind, record, committed_at),
         reason=reason,
+        cpu_seconds=record.cpu_seconds,
     )

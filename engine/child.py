@@ -3,20 +3,21 @@
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from types import ModuleType
 
+from streamlake.engine.codes.base import Code
+from streamlake.engine.codes.processes import KILLED, WORKER_ENDED
 from streamlake.engine.errors import Exit
 from streamlake.engine.messages import Drain, Ended, FromWorker, ToWorker
+from streamlake.engine.nameless import nameless_main
 from streamlake.engine.records import TopicPartition
 
 PRELOAD_FIRST = "streamlake.engine.preload"
 PRELOAD_LAST = "streamlake.engine.preloaded"
+UNSAID = "the worker ended with exit code 0 and did not say that it was done: a plugin ended it"
 WorkerMain = Callable[[Connection, object], None]
 """Runs a worker to its end: its pipe, and the job (pickled)."""
 
@@ -28,7 +29,8 @@ class Child:
         self.source = source
         self.ended: Ended | None = None
         self.draining_since: float | None = None
-        self.killed_for = ""
+        self.killed_for: tuple[str, str] | None = None  # and the code of that
+        self.share: float | None = None  # of the run's rate, as it was told
         self.heard_at = time.monotonic()
         context = multiprocessing.get_context("forkserver")
         self.pipe, theirs = context.Pipe()
@@ -37,7 +39,7 @@ class Child:
             self._process = ThreadProcess(main, theirs, job)
         else:
             self._process = context.Process(target=main, args=(theirs, job), name=str(source))
-        with _nameless_main():
+        with nameless_main():
             self._process.start()
         if not thread:
             theirs.close()
@@ -72,38 +74,25 @@ class Child:
             self.draining_since = now
             self.send(Drain())
 
-    def kill(self, why: str) -> None:
+    def kill(self, why: str, code: Code = WORKER_ENDED) -> None:
         """End it now, at any instruction: always safe (SIGKILL works on a stopped process, too)."""
-        self.killed_for = self.killed_for or why
+        self.killed_for = self.killed_for or (why, code.number)
         self._process.kill()
 
-    def bury(self) -> tuple[Exit | None, str]:
-        """After its sentinel fired: its exit code (None: a signal or none of ours) and why it ended, in words."""
+    def bury(self) -> tuple[Exit | None, str, str]:
+        """After its sentinel fired: its exit code (None: a signal, or none of ours), why, and the code of that."""
         self.receive()
         self._process.join()
         code = self._process.exitcode
         self.pipe.close()
         if self.ended is not None and code == self.ended.exit_code:
-            return self.ended.exit_code, self.ended.why  # also when a kill came after its end
+            return self.ended.exit_code, self.ended.why, self.ended.code  # also when a kill came after its end
         if self.killed_for:
-            return None, self.killed_for
+            return None, *self.killed_for
         if code == 0:
-            return None, "the worker ended with exit code 0 and did not say that it was done: a plugin ended it"
-        return None, f"the worker was killed by {_signal_name(-code)}" if code and code < 0 else f"exit code {code}"
-
-
-@contextmanager
-def _nameless_main() -> Iterator[None]:
-    """Hide the program that runs from the child that is started: else each child imports the console script again.
-
-    That is 30 ms of CPU for each, and a program without `if __name__ == "__main__"` would run a second time.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+            return None, UNSAID, KILLED.number
+        said = f"the worker was killed by {_signal_name(-code)}" if code and code < 0 else f"exit code {code}"
+        return None, said, KILLED.number
 
 
 def _signal_name(number: int) -> str:

@@ -93,6 +93,10 @@ class BatchLimits:
 class Source(Protocol):
     """Reads one partition from one position onwards."""
 
+    @property
+    def in_hand(self) -> int:
+        """Records of the open batch that were read by now; told to the user while the batch waits for more."""
+
     def slices(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Iterator[Batch]:
         """The next batch, slice by slice, until a limit is reached; nothing when nothing came within two seconds.
 
@@ -182,6 +186,9 @@ class PartitionSink(Protocol):
     def close(self) -> None:
         """Append a `close` entry: all is published, all dead letters are sent, and nobody died."""
 
+    # A sink that has `move` (`abilities.RunKeeper`) takes `close(final=True)`, too: the entry is `final`, and from then
+    # on `claim` raises SupersededError, for everybody and for ever.
+
 
 class Ledger(Protocol):
     """What `prove`, `dead`, `status` and `gc` read. Paths are relative to the root. Reads only.
@@ -231,13 +238,18 @@ class Ledger(Protocol):
         Found by looking at the files or rows themselves, not at entries: so `prove` sees what no entry names.
         """
 
+    # A ledger may also have `timestamps(self, file: FileEntry) -> object | None`: the time of each row in file order as
+    # a pyarrow int64 array of milliseconds, null where a record has none; None where rows carry none. Without it
+    # `streamlake complete` can say of late rows only how many there are at most.
+
 
 class Sink(Protocol):
     """One root. Made in each process that uses it; holds no threads before its first use.
 
     Two conventions on its options: `root` is the place, which messages name where it is given; `columns: typed` asks
     the validator for `Verdict.columns`. A sink may also have a method `probe() -> Sequence[str]`, for `streamlake
-    validate`: it tries in the storage what landing needs, and says in a sentence each what does not work.
+    validate`: it tries in the storage what landing needs, and says in a sentence each what does not work. What some
+    operations need beside this is in `abilities.py`.
     """
 
     one_process: bool
@@ -271,10 +283,13 @@ class PartitionJob:
     validator: str
     fingerprint: str
     payload: PayloadKind
+    output: str = ""
+    """The folder of the run's own rows below the root (`RunIdentity.output`); part of each final name."""
     beat: Beat = field(default=lambda: None)
     waits: Callable[[str | None], None] = field(default=lambda _reason: None)
     """Called with a word for the reason (`timeout`, `503`) for each time that the storage is waited for, and with None
-    when it answers again: the engine counts them and says since when it waits. From the worker's own thread only."""
+    when it answers again: the engine counts them and says since when it waits. From the worker's own thread only.
+    `disk full: …` is logged, too, with what follows the colon, once for all partitions of a host."""
 
 
 class Membership(Protocol):
@@ -292,7 +307,10 @@ class Membership(Protocol):
         """Join the group. `revoked` may block for a while (its partitions are given up when it returns)."""
 
     def poll(self) -> None:
-        """Serve the group; at least every few seconds, never blocks for long."""
+        """Serve the group; at least every few seconds, never blocks for long.
+
+        Raises SourceError where we may not join at all.
+        """
 
     def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> None:
         """Commit `(next offset, leader epoch)` as a group member: a courtesy to lag monitors, errors are logged.
@@ -317,9 +335,10 @@ class Cluster(Protocol):
         """The id of each topic now; None where there is no such topic."""
 
     def facts(
-        self, sources: Sequence[TopicPartition], group_id: str, *, incomplete: bool = False
+        self, sources: Sequence[TopicPartition], group_id: str | None, *, incomplete: bool = False
     ) -> Mapping[TopicPartition, TopicFacts]:
-        """What the broker says of each partition; one that is gone is left out.
+        """What the broker says of each partition; one that is gone is left out. Without a group it has no offset.
 
-        One without a leader is waited for, and then an error; with `incomplete` it is soon left out, too.
+        One without a leader is waited for, and then an error; with `incomplete` it is soon left out, too. With
+        `incomplete` and without a group a broker that gives no answer is an error within seconds.
         """

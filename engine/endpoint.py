@@ -4,6 +4,7 @@ import errno
 import json
 import socket
 import sys
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -12,6 +13,7 @@ from typing import Any
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from streamlake.engine.codes.configuration import CANT_LISTEN
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.metrics import registry_of
 from streamlake.engine.state import EngineState
@@ -56,7 +58,9 @@ def serve_state(listen: str, state: Callable[[], EngineState]) -> Endpoint:
         return Endpoint(_Server(host, int(port), state))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise ConfigError(f"metrics.listen: can't listen on {listen}: {error.strerror}") from error
+            raise ConfigError(
+                f"metrics.listen: can't listen on {listen}: {error.strerror}", code=CANT_LISTEN
+            ) from error
     endpoint = Endpoint(_Server(host, 0, state))
     log.warning("metrics port is taken", asked=listen, listening=endpoint.address, hint="another engine on this host?")
     return endpoint
@@ -73,6 +77,8 @@ class _Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without the look-up of the host's name, which may take seconds where there is no name server."""
+        # Of an engine that was asked a moment ago and is started again, the port still has connections that end.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         socket.socket.bind(self.socket, self.server_address)
         self.server_address = self.socket.getsockname()
 
@@ -123,8 +129,10 @@ def _metrics(_: Callable[[], EngineState], registry: CollectorRegistry) -> _Answ
     return 200, CONTENT_TYPE_LATEST, generate_latest(registry)
 
 
-def _livez(_: Callable[[], EngineState], __: CollectorRegistry) -> _Answer:
-    return _json(200, {"alive": True})
+def _livez(state: Callable[[], EngineState], _: CollectorRegistry) -> _Answer:
+    # This thread would go on answering beside a loop that hangs: so the loop is asked for, and not the thread.
+    why = state().not_alive_because(time.monotonic())
+    return _json(200 if why is None else 503, {"alive": why is None, "reasons": [] if why is None else [why]})
 
 
 def _readyz(state: Callable[[], EngineState], _: CollectorRegistry) -> _Answer:

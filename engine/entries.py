@@ -15,8 +15,9 @@ FileKind = Literal["raw", "dead"]
 class RunIdentity:
     """Who a run is: `_runs/<run>.json`, written once.
 
-    `starts` holds the resolved first offsets. `ends` are those of a bounded run, a replay: the next offsets where each
-    of its partitions is over; empty for a live run, which has no end.
+    `starts` holds the resolved first offsets. `ends` are those of a bounded run, a replay or a backfill: the next
+    offsets where each of its partitions is over; empty for a live run, which has no end. What follows them is empty
+    where it says nothing, and then not written.
     """
 
     run: str
@@ -27,6 +28,11 @@ class RunIdentity:
     starts: Mapping[TopicPartition, int]
     created_at: str  # ISO 8601, UTC
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)
+    output: str = ""  # the folder below the root under which its `raw/` and `dead/` lie; "" is the root itself
+    bounds: str = ""  # of a bounded run: as the user said them
+    reads: str = ""  # "lake" where it reads what has landed, and not Kafka
+    adopts: str = ""  # of a live generation: the replay whose rows it takes over
+    reason: str = ""  # of a live generation: why an operator made it
 
     def start_of(self, source: TopicPartition) -> int | None:
         """The resolved first offset; None for a partition that appeared later: it starts at its low watermark."""
@@ -69,6 +75,31 @@ class Totals:
     files: int = 0
     bytes: int = 0
     committed_at: str = ""
+
+    @property
+    def offsets(self) -> int:
+        """All of them, whatever became of them."""
+        return self.landed + self.refused + self.skipped + self.holes + self.gaps
+
+    def __add__(self, other: "Totals") -> "Totals":
+        """Of two ledgers together."""
+        return self._with(other, 1)
+
+    def __sub__(self, other: "Totals") -> "Totals":
+        """Of what came after `other`, an earlier state of the same ledger."""
+        return self._with(other, -1)
+
+    def _with(self, other: "Totals", sign: int) -> "Totals":
+        return Totals(
+            landed=self.landed + sign * other.landed,
+            refused=self.refused + sign * other.refused,
+            skipped=self.skipped + sign * other.skipped,
+            holes=self.holes + sign * other.holes,
+            gaps=self.gaps + sign * other.gaps,
+            files=self.files + sign * other.files,
+            bytes=self.bytes + sign * other.bytes,
+            committed_at=max(self.committed_at, other.committed_at),
+        )
 
     def plus(self, kind: EntryKind, added: "Entry | CommitRecord", committed_at: str) -> "Totals":
         """The totals of an entry of this kind that follows."""
@@ -124,6 +155,8 @@ class Entry:
     committed_at: str  # ISO 8601, UTC
     totals: Totals
     reason: str = ""  # of a gap: why these offsets were given up
+    final: bool = False  # of a close: no entry is legal after it, for a new live generation goes on
+    cpu_seconds: float = 0.0  # of data: of the worker, from the batch's first read until it was staged; 0: not known
     sha256: str = ""
 
     @property
@@ -152,6 +185,16 @@ class Head:
     claims: int
     last: Entry | None = None
 
+    @property
+    def first(self) -> int:
+        """The first offset that the ledger accounts for; `next` where it accounts for none."""
+        return self.next - (self.last.totals.offsets if self.last is not None else 0)
+
+    @property
+    def final(self) -> bool:
+        """Whether the ledger has ended for good: a new live generation goes on."""
+        return self.last is not None and self.last.final
+
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
@@ -175,6 +218,7 @@ class CommitRecord:
     holes: Sequence[OffsetRange]
     skipped_offsets: Sequence[OffsetRange]
     files: Sequence[FileEntry]
+    cpu_seconds: float = 0.0
 
     @property
     def skipped(self) -> int:

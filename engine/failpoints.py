@@ -4,7 +4,7 @@
 process that reaches `<name>` after it has passed there `<passes>` times (0), as long as `<file>` counts fewer than
 `<times>` earlier ones (one byte each, so that the count survives). Several, with `;` between, come one after the other:
 each is armed when the one before it has happened as often as it should. Unset, a point costs one comparison. Points
-are listed in POINTS, so that the tests can't miss one and a misspelt name can't pass.
+are listed in POINTS and OPERATIONS, so that the tests can't miss one and a misspelt name can't pass.
 """
 
 import os
@@ -37,6 +37,46 @@ POINTS = (
     "before_close",
     "after_close",
 )
+"""On the way of a worker, from its claim to its close."""
+
+RESET = ("before_gap", "after_gap", "before_group_offsets", "after_group_offsets")
+"""On the way of `offsets reset`, beside those of a new live generation."""
+
+REDRIVE = (
+    "redrive_before_begin",
+    "redrive_after_begin",
+    "redrive_after_intent",
+    "redrive_between_records",
+    "redrive_after_sending",
+    "redrive_after_done",
+    "redrive_before_end",
+    "redrive_after_end",
+)
+"""On the way of `dead redrive`."""
+
+OPERATIONS = (
+    "before_generation",
+    "after_generation",
+    "before_final_close",
+    "after_final_close",
+    "before_move",
+    "after_move",
+    "before_backfill",
+    "after_backfill",
+    "after_live_start",
+    "before_keep",
+    "after_keep",
+    "before_fate",
+    "after_fate",
+    "before_forget",
+    "before_forget_folder",
+    *RESET,
+    *REDRIVE,
+    "before_positions",
+    "after_positions",
+    "after_complete",
+)
+"""On the way of what an operator asks for."""
 
 _armed = os.environ.get("STREAMLAKE_FAILPOINT", "")
 _passes = 0
@@ -47,7 +87,7 @@ def failpoint(name: str) -> None:
     global _passes  # noqa: PLW0603  (counts what this process did)
     if not _armed:
         return
-    assert name in POINTS, f"{name} is not in POINTS"
+    assert name in POINTS or name in OPERATIONS, f"{name} is listed nowhere in failpoints.py"
     for one in _armed.split(";"):
         armed = re.fullmatch(r"(\w+)(?:\+(\d+))?(?:=(\w+))?:(\d+):(.+)", one)
         assert armed is not None, f"STREAMLAKE_FAILPOINT: {one} is not <name>[+<passes>][=<signal>]:<times>:<file>"

@@ -16,7 +16,9 @@ from streamlake.engine.messages import (
     Ended,
     Facts,
     FromWorker,
+    Held,
     Progress,
+    Share,
     StorageWait,
     TopicId,
     ToWorker,
@@ -39,6 +41,9 @@ class Supervision(Protocol):
     def progress(self, progress: Progress) -> None:
         """Report where we are."""
 
+    def holds(self, rows: int, seconds_left: float) -> None:
+        """Report what is read and not landed yet, and how long its batch stays open at most."""
+
     def waits(self, reason: str | None) -> None:
         """Report that the storage is waited for, or with None that it answers again."""
 
@@ -56,6 +61,8 @@ class Link:
         """`stuck_seconds` is how long the supervisor bears silence."""
         self._beat_seconds = min(BEAT_SECONDS_MAX, stuck_seconds / BEATS_BEFORE_STUCK)
         self.draining = False
+        self.share = 0.0
+        """Records a second that this worker may read, where its run has a rate; 0 until it was told."""
         self._pipe = pipe
         self._beat_at = 0.0
         # Connection.poll makes a selector each time, which is most of what a worker does while nothing comes.
@@ -74,6 +81,10 @@ class Link:
     def progress(self, progress: Progress) -> None:
         """Report where we are."""
         self._send(progress)
+
+    def holds(self, rows: int, seconds_left: float) -> None:
+        """Report what is read and not landed yet, and how long its batch stays open at most."""
+        self._send(Held(rows, seconds_left))
 
     def waits(self, reason: str | None) -> None:
         """Report that the storage is waited for, or with None that it answers again."""
@@ -112,6 +123,9 @@ class Link:
         self._send(Alive())
 
     def _take(self, message: ToWorker) -> None:
+        if isinstance(message, Share):
+            self.share = message.records_per_second
+            return
         assert isinstance(message, Drain), f"an answer nobody asked for: {message}"
         self.draining = True
 

@@ -1,10 +1,11 @@
 """What a worker and its supervisor say to each other over their pipe; each is small, frozen and pickled."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from streamlake.engine.contracts import TopicFacts
 from streamlake.engine.errors import Exit
-from streamlake.engine.state import Phase
+from streamlake.engine.state import CommonRefusal, Phase
 
 # From the worker ----------------------------------------------------------------------------------
 
@@ -30,20 +31,35 @@ class AskTopicId:
 class Progress:
     """Where the worker is: once on start, then after each commit.
 
-    The rest is of the last batch: `seconds` from its last poll to the report, `bytes` of its files; `committed_at` is
-    None on start.
+    The rest is of the last batch: `seq` is the number of its ledger entry, `seconds` from its first messages to the
+    report, `bytes` of its files, `timestamp_ms` the latest of a record in them; `committed_at` is None on start.
+    `steps` are its seconds by step (`engine/steps.py`), `reasons` its refused records by reason, `refusals` the
+    commonest of them.
     """
 
     phase: Phase
     next: int
     leader_epoch: int | None
+    seq: int | None = None
     first: int = 0
     seconds: float = 0.0
     landed: int = 0
     refused: int = 0
     skipped: int = 0
     bytes: int = 0
+    timestamp_ms: int | None = None
     committed_at: str | None = None
+    steps: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    refusals: Sequence[CommonRefusal] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """So many records are read and not landed yet; their batch ends in `seconds_left` at the latest."""
+
+    rows: int
+    seconds_left: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +76,7 @@ class Ended:
     exit_code: Exit
     why: str
     parks: bool
+    code: str = ""  # of what it ended by; none where it has finished
 
 
 # From the supervisor ------------------------------------------------------------------------------
@@ -80,9 +97,16 @@ class TopicId:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """How many records a second this worker may read from now on; only workers of a run with a rate are told."""
+
+    records_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Land what is in hand, close the ledger, leave."""
 
 
-FromWorker = Alive | AskFacts | AskTopicId | Progress | StorageWait | Ended
-ToWorker = Facts | TopicId | Drain
+FromWorker = Alive | AskFacts | AskTopicId | Progress | Held | StorageWait | Ended
+ToWorker = Facts | TopicId | Share | Drain

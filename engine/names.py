@@ -6,6 +6,7 @@ keeps them in a database and has no file of that name.
 
 import hashlib
 import re
+from dataclasses import dataclass
 
 from streamlake.engine.entries import FileKind
 from streamlake.engine.errors import ConfigError
@@ -13,18 +14,50 @@ from streamlake.engine.records import OffsetRange, TopicPartition
 
 FILE_NAME_BYTES_MAX = 230  # POSIX allows 255 (NAME_MAX); the rest is room for what readers and servers append to a name
 
+REPLAYS = "replays"
+"""A replay's rows lie in a folder of its own below this one."""
+SUPERSEDED = "superseded"
+"""Rows that readers no longer see lie in a folder of the run that landed them below this one."""
+
+_PLACE = re.compile(rf"((?P<output>(?:{REPLAYS}|{SUPERSEDED})/[^/]+)/)?(?P<kind>raw|dead)/(?P<topic>[^/]+)/.+")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")  # Kafka's own rule: Topic.java, LEGAL_CHARS and MAX_NAME_LENGTH
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def final_path(kind: FileKind, run: str, source: TopicPartition, offsets: OffsetRange, folder: str, suffix: str) -> str:
+def final_path(
+    kind: FileKind,
+    run: str,
+    source: TopicPartition,
+    offsets: OffsetRange,
+    folder: str,
+    suffix: str,
+    output: str = "",
+) -> str:
     """The final name of a set of rows, relative to the root; `folder` is the partition path or "", `suffix` with a dot.
 
-    For a file it is the only name that glob readers see. Raises ConfigError for a topic or run that can't be in a path.
+    `output` is the run's own folder (`RunIdentity.output`). For a file it is the only name that glob readers see.
+    Raises ConfigError for a topic or run that can't be in a path.
     """
     tail = f"-{source.partition:05d}-{offsets.first:020d}-{offsets.next:020d}.{checked_run(run)}{suffix}"
     name = _shortened(topic_folder(source.topic), FILE_NAME_BYTES_MAX - len(tail)) + tail
-    return "/".join(part for part in (kind, topic_folder(source.topic), folder, name) if part)
+    return "/".join(part for part in (output, kind, topic_folder(source.topic), folder, name) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a final name lies: `output` is the folder of which it is below `raw/` or `dead/`, "" for the root."""
+
+    output: str
+    kind: str
+    topic: str
+
+
+def place_of(final: str) -> Place:
+    """What a final name says of its place. Raises ValueError for a name that `final_path` does not make."""
+    match = _PLACE.fullmatch(final)
+    if match is None:
+        raise ValueError(f"{final!r} is no name of rows that landed")
+    return Place(match["output"] or "", match["kind"], topic_of(match["topic"]))
 
 
 def topic_folder(topic: str) -> str:

@@ -14,7 +14,7 @@ its cache, and only encoded rows wait for the rest of the batch. A death before 
 the next claim collects. A death after 3 is finished by the next claim, which repeats 4 and 5 (`engine/recovery.py`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import lt
@@ -26,6 +26,16 @@ from streamlake.engine.errors import SourceError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.letters import dead_letters_of
 from streamlake.engine.records import Batch, DeadLetter, Refusal, Verdict
+from streamlake.engine.steps import Steps
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is told of a batch that has landed: its entry, its dead letters, and the seconds of each step."""
+
+    entry: Entry
+    letters: Sequence[DeadLetter]
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +43,13 @@ class Path:
     """The parts a batch meets on its way, each handed in."""
 
     decide: Callable[[Batch], Verdict]
-    look: Callable[[int, Sequence[Refusal]], None]
-    """The breaker: (messages, refusals); raises BreakerError before anything of these messages is staged."""
+    look: Callable[[Batch, Sequence[Refusal]], None]
+    """The breaker: (a slice, its refusals); raises BreakerError before anything of these messages is staged."""
     sink: PartitionSink
     confirm_topic: Callable[[], None]
     """Returns when the broker, asked after this batch was read, still names the topic id of the ledger."""
     dead_letters: DeadLetterSender
-    report: Callable[[Entry], None]
+    report: Callable[[Report], None]
     now_ms: Callable[[], int]
 
 
@@ -57,9 +67,11 @@ def land(slices: Iterable[Batch], expected: int, path: Path) -> Landed | None:
     Raises what the parts raise; whatever it is, the worker ends, and the next claim finds a state it can finish.
     """
     letters: list[DeadLetter] = []
+    steps = Steps()
     with path.sink.stage() as stage:
         next_offset, epoch, rest, ranges = expected, None, None, RangesLeft()
         for read in slices:
+            steps.lap("fetch")
             check_order(read, next_offset)
             part, rest = cut_to(min(stage.fits(read), ranges.fits(read)), read, epoch)
             epoch = read.leader_epoch
@@ -67,8 +79,9 @@ def land(slices: Iterable[Batch], expected: int, path: Path) -> Landed | None:
             # 1. Decide. Nothing is durable; a death here costs the work only.
             failpoint("before_validate")
             verdict = path.decide(part)
-            path.look(len(part), verdict.refused)
+            path.look(part, verdict.refused)
             refused = dead_letters_of(part, verdict, path.now_ms())
+            steps.lap("validate")
 
             # 2. Stage: written and invisible; with the last slice durable and verified, too.
             failpoint("before_stage")
@@ -76,35 +89,42 @@ def land(slices: Iterable[Batch], expected: int, path: Path) -> Landed | None:
             letters += refused
             ranges.take(part, len(verdict.skipped))
             next_offset = part.range.next
+            steps.lap("stage")
             if rest is not None:
                 break
         if next_offset == expected:
             return None
+        steps.lap("fetch")
         record = stage.seal()
+    steps.lap("stage")
     failpoint("after_stage")
 
     # A topic that was deleted, made anew and refilled past our position is read on without an error: so the broker
     # is asked who the topic is after the batch's last poll and before the commit.
     path.confirm_topic()
+    steps.lap("confirm")
 
     # 3. Commit: from here on the batch is landed, whatever dies.
     failpoint("before_commit")
     entry = path.sink.commit(record)
     failpoint("after_commit")
+    steps.lap("commit")
 
     # 4. Publish: readers see it. Nothing else is appended before this and 5 are through.
     failpoint("before_publish")
     path.sink.publish(record)
     failpoint("after_publish")
+    steps.lap("publish")
 
     # 5. Copy the dead letters out. The authority is the file in the entry; a copy may come twice.
     failpoint("before_dead_letters")
     if letters:
         path.dead_letters.send(letters)
+        steps.lap("dead_letters")
     failpoint("after_dead_letters")
 
     # 6. Report how far we are.
-    path.report(entry)
+    path.report(Report(entry, letters, steps.seconds))
     failpoint("after_report")
     return Landed(entry, rest)
 

@@ -14,12 +14,16 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 
 import pyarrow as pa
+import structlog
 
 from streamlake.engine.contracts import Beat, Validator
 from streamlake.engine.errors import BreakerError, IsolationError, ValidatorError
+from streamlake.engine.nameless import nameless_main
 from streamlake.engine.orphan import die_with_the_parent
 from streamlake.engine.records import ArrowColumns, Batch, Refusal, Verdict
 from streamlake.engine.verdicts import sound
+
+log = structlog.get_logger("streamlake.worker")
 
 TRIES_ALONE = 2
 DEATHS_MAX = 100
@@ -36,33 +40,36 @@ class Isolation:
     """How parts are validated: `make` builds the validator inside the child (it is pickled: a plain function).
 
     `seconds_max` is a child's longest deadline (a small part has less), `memory_bytes_max` what it may take beyond
-    what it starts with.
+    what it starts with. `deaths_max` records of a batch may each kill one.
     """
 
     make: Callable[[], Validator]
     seconds_max: float
     memory_bytes_max: int
     beat: Beat
+    deaths_max: int = DEATHS_MAX
 
 
 def validate_isolated(batch: Batch, isolation: Isolation, deaths: list[str]) -> Verdict:
     """The verdict over `batch`, a slice of the batch in hand, whatever its records do to the validator.
 
     `deaths` are those in earlier slices; those of single records are added. Raises BreakerError when more than
-    DEATHS_MAX records each kill it: then it is the validator that is broken; ValidatorError when making it fails, or
+    `deaths_max` records each kill it: then it is the validator that is broken; ValidatorError when making it fails, or
     when its answers are none; and IsolationError when a child ended before it had made it, which others may have done.
     """
 
     def validate(part: Batch) -> Verdict | str:
         isolation.beat()
         outcome = _in_a_child(part, isolation)
+        if isinstance(outcome, str) and len(part) == len(batch):  # in words of ours, without any of a record
+            log.warning("validator failed, bisecting", partition=str(batch.source), why=outcome)
         if isinstance(outcome, str) and len(part) == 1:
             deaths.append(outcome)
-            if len(deaths) > DEATHS_MAX * TRIES_ALONE:
+            if len(deaths) > isolation.deaths_max * TRIES_ALONE:
                 raise BreakerError(
-                    f"{batch.source}: the validator dies of more than {DEATHS_MAX} records in one batch, up to offset "
-                    f"{batch.range.next}, last: {outcome}. Nothing of the batch was landed or refused. "
-                    "Mend the validator, then send SIGHUP or restart."
+                    f"{batch.source}: the validator dies of more than {isolation.deaths_max} records in one batch, up "
+                    f"to offset {batch.range.next}, last: {outcome}. Nothing of the batch was landed or refused: mend "
+                    "the validator"
                 )
         return outcome
 
@@ -128,7 +135,7 @@ def _in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
             why = error.why
     so = f"{part.source}: the validator can't be made in a process of its own: {why}. Nothing of the batch was landed "
     if isinstance(why, ValidatorError):
-        raise ValidatorError(f"{so}or refused; mend the validator, then send SIGHUP or restart.")
+        raise ValidatorError(f"{so}or refused: mend the validator")
     raise IsolationError(f"{so}or refused; the worker starts again.")
 
 
@@ -145,7 +152,8 @@ def _validated_in_a_child(part: Batch, isolation: Isolation) -> Verdict | str:
     context = multiprocessing.get_context("forkserver")
     ours, theirs = context.Pipe()
     child = context.Process(target=_child, args=(theirs, isolation.make, isolation.memory_bytes_max, seconds_max))
-    child.start()
+    with nameless_main():
+        child.start()
     theirs.close()
     try:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died before it read: its exit says why

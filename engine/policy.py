@@ -1,4 +1,4 @@
-"""What is decided before a validator is asked: tombstones, records over the size limit, headers nobody can read."""
+"""What is decided before a validator is asked: tombstones, records over a limit, headers nobody can read."""
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ class Policies:
 
     tombstone: Literal["skip", "refuse"]
     record_bytes_max: int
+    record_headers_max: int
 
 
 def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict]) -> Verdict:
@@ -26,11 +27,14 @@ def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict
         return validate(batch) if len(batch) else Verdict()
     refused, skipped = list[Refusal](), list[int]()
     for index in special:
-        value = batch.values[index]
-        if batch.headers[index] is UNREADABLE_HEADERS:
+        value, headers = batch.values[index], batch.headers[index]
+        if headers is UNREADABLE_HEADERS:
             refused.append(
                 Refusal(index, "malformed", "its headers can't be read: a name is not UTF-8; they are left out")
             )
+        elif headers is not None and len(headers) > policies.record_headers_max:
+            said = f"it has {len(headers)} headers, policies.record_headers_max is {policies.record_headers_max}"
+            refused.append(Refusal(index, "oversize", said))
         elif value is not None:
             refused.append(Refusal(index, "oversize", _too_large(len(value), policies.record_bytes_max)))
         elif policies.tombstone == "refuse":
@@ -46,15 +50,19 @@ def decide(batch: Batch, policies: Policies, validate: Callable[[Batch], Verdict
 
 
 def _special(batch: Batch, policies: Policies) -> list[int]:
-    """The indices of tombstones, giants and messages with unreadable headers, ascending.
+    """The indices of tombstones, giants and messages with unreadable headers or too many of them, ascending.
 
     Of most batches there are none, and C loops find that out.
     """
     special, headers = beyond(batch.values, policies.record_bytes_max), batch.headers
-    if headers.count(None) == len(headers) or not any(map(is_, headers, repeat(UNREADABLE_HEADERS))):
+    if headers.count(None) == len(headers):
         return special
-    unreadable = (index for index, one in enumerate(headers) if one is UNREADABLE_HEADERS)
-    return sorted({*special, *unreadable})
+    most = policies.record_headers_max
+    unreadable = any(map(is_, headers, repeat(UNREADABLE_HEADERS)))
+    if not unreadable and max(map(len, filter(None, headers)), default=0) <= most:
+        return special
+    by_headers = (index for index, one in enumerate(headers) if one is UNREADABLE_HEADERS or len(one or ()) > most)
+    return sorted({*special, *by_headers})
 
 
 def _places(left_out: Sequence[int]) -> Callable[[int], int]:

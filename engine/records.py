@@ -49,6 +49,11 @@ class OffsetRange:
     def __contains__(self, offset: int) -> bool:
         return self.first <= offset < self.next
 
+    def overlap(self, other: "OffsetRange") -> "OffsetRange":
+        """The offsets that are in both; empty where there are none."""
+        first = max(self.first, other.first)
+        return OffsetRange(first, max(first, min(self.next, other.next)))
+
     def __str__(self) -> str:
         return f"[{self.first}, {self.next})"
 

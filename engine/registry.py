@@ -1,6 +1,7 @@
 """Finds validators and sinks: by the name of an installed plugin, or by an import path `module:Class`."""
 
 import importlib
+import pkgutil
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +36,7 @@ def plugin_class(kind: str, name: str) -> type:
     Raises ConfigError: there is none or more than one, it can't be imported, is no plugin of this kind, or was written
     for another version of the contract. The other plugins are not looked at.
     """
-    path = name if ":" in name else _path_of(kind, name)
+    path = import_path(kind, name)
     found = _import(kind, name, path)
     absent = [method for method in NEEDS[kind] if not hasattr(found, method)]
     if not isinstance(found, type) or absent:
@@ -49,6 +50,11 @@ def plugin_class(kind: str, name: str) -> type:
             "StreamLake that it was made for (contract_version in streamlake.engine.contracts)"
         )
     return found
+
+
+def import_path(kind: str, name: str) -> str:
+    """The import path `module:Class` of the plugin called `name`; nothing is imported. Raises ConfigError, as above."""
+    return name if ":" in name else _path_of(kind, name)
 
 
 def installed(kind: str) -> list[EntryPoint]:
@@ -104,8 +110,9 @@ def _path_of(kind: str, name: str) -> str:
 
 
 def _unknown(kind: str, name: str, names: list[str]) -> str:
-    near = get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    by_small_letters = {one.lower(): one for one in names}
+    near = get_close_matches(name.lower(), by_small_letters, 1)
+    hint = f"did you mean {by_small_letters[near[0]]}? " if near else ""
     return (
         f"{kind}.type: there is no {kind} {name!r}; {hint}installed: {', '.join(names) or 'none'}; "
         "your own is named by an import path, module:Class"
@@ -119,7 +126,8 @@ def _import(kind: str, name: str, path: str) -> object:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and f"{module_name}.".startswith(f"{error.name}."):
-            hint = "is it installed, or its folder in python_path?"
+            near = get_close_matches(error.name, [found.name for found in pkgutil.iter_modules()], 1, 0.8)
+            hint = f"{f'did you mean {near[0]}? ' if near else ''}is it installed, or its folder in python_path?"
             raise ConfigError(f"{kind}.type: there is no module {error.name} (for {name!r}): {hint}") from None
         raise ConfigError(_own_failure(kind, name, error)) from error
     except (Exception, SystemExit) as error:
@@ -137,6 +145,8 @@ def _import(kind: str, name: str, path: str) -> object:
 def _own_failure(kind: str, name: str, error: BaseException) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{last.filename}:{last.lineno}"
+    if isinstance(error, SyntaxError):  # of which nothing ran
+        where = f"{error.filename}:{error.lineno}"
     return (
         f"{kind}.type: the plugin {name!r} is there, but its import failed at {where}: {type(error).__name__}: {error}"
     )

@@ -50,8 +50,10 @@ class StateFile:
     def __init__(self, folder: Path) -> None:
         self._file: int | None = None
         self._written: list[tuple[object, ...]] | None = None
+        self.others: list[int] = []
+        """The pids of the other engines of this pipeline that ran on this host when this one began, ascending."""
         try:
-            self._file, self._path = _locked_file(folder)
+            self._file, self._path, self.others = _locked_file(folder)
         except OSError as error:
             self._give_up(error)
 
@@ -82,15 +84,24 @@ class StateFile:
         log.warning("the state of this engine can't be written down", why=str(error), hint=hint)
 
 
-def _locked_file(folder: Path) -> tuple[int, Path]:
-    """A new file that we hold the lock of; those of engines that are gone are removed: we try their partitions anew."""
+def _locked_file(folder: Path) -> tuple[int, Path, list[int]]:
+    """A new file that we hold the lock of, and the pids of the engines that live and hold others.
+
+    Those of engines that are gone are removed: we try their partitions anew. A file's name begins with the pid, since
+    nothing may stand in it yet.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    others = []
     for path in folder.glob("*.json"):
+        pid = path.name.partition("-")[0]
         if not _is_held(path):
             path.unlink(missing_ok=True)
-    file, name = tempfile.mkstemp(".new", dir=folder)
+        elif pid.isdecimal():  # one of an older version says none
+            others.append(int(pid))
+    file, name = tempfile.mkstemp(".new", f"{os.getpid()}-", folder)
     fcntl.flock(file, fcntl.LOCK_EX)
-    return file, Path(name).rename(Path(name).with_suffix(".json"))  # seen by others when it is locked, not before
+    # Seen by others when it is locked, not before.
+    return file, Path(name).rename(Path(name).with_suffix(".json")), sorted(others)
 
 
 def said_before(folder: Path) -> Sequence[SaidBefore]:

@@ -15,10 +15,11 @@ REASONS = frozenset(get_args(Reason))
 def sound(answer: object, rows: int) -> Verdict:
     """`answer` as the verdict over `rows` messages; raises ValidatorError where it can't be one.
 
+    What it says goes into logs: so it names kinds, and nothing that the validator may have taken out of a record.
     A message that no UTF-8 can hold (a lone surrogate, quoted from a record) is escaped, and no fault.
     """
     if not isinstance(answer, Verdict):
-        raise _unsound(f"it answered with {answer!r:.100}, not with a Verdict")
+        raise _unsound(f"it answered with {type(answer).__name__}, not with a Verdict")
     refused = [_sound(refusal) for refusal in answer.refused]
     _check_indices("refused", [refusal.index for refusal in refused], rows)
     _check_indices("skipped", answer.skipped, rows)
@@ -36,12 +37,13 @@ def sound(answer: object, rows: int) -> Verdict:
 
 def _sound(refusal: object) -> Refusal:
     if not isinstance(refusal, Refusal):
-        raise _unsound(f"it refused with {refusal!r:.100}, not with a Refusal")
+        raise _unsound(f"it refused with {type(refusal).__name__}, not with a Refusal")
     if refusal.reason not in REASONS:
         raise _unsound(f"it refused for the reason {refusal.reason!r}; there are {', '.join(sorted(REASONS))}")
     said: tuple[object, object] = (refusal.message, refusal.field)
     if not isinstance(said[0], str) or not isinstance(said[1], str | None):
-        raise _unsound(f"the message and the field of a refusal are text: {refusal!r:.200}")
+        kinds = " and ".join(type(one).__name__ for one in said)
+        raise _unsound(f"the message and the field of a refusal are text, those of index {refusal.index!r} are {kinds}")
     message, field = _encodable(refusal.message), refusal.field and _encodable(refusal.field)
     if message == refusal.message and field == refusal.field:
         return refusal
@@ -64,6 +66,5 @@ def _encodable(text: str) -> str:
 
 def _unsound(why: str) -> ValidatorError:
     return ValidatorError(
-        f"the validator's answer is none: {why}. Nothing of the batch was landed or refused; mend the validator, then "
-        "send SIGHUP or restart."
+        f"the validator's answer is none: {why}. Nothing of the batch was landed or refused: mend the validator"
     )

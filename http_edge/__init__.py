@@ -2,7 +2,7 @@
 
 The way of a request, from the outside in:
 
-    server.py      the processes: sockets, reload, end (suspects.py: what a worker died of; sockets.py)
+    server.py      the processes: sockets, reload (checking.py), end (suspects.py: what a worker died of; sockets.py)
     worker.py      one process; protocol.py is its wire, with limits on heads, times and connections
     gate.py        who may post (admission.py, keys.py, keys_file.py), and the body, read (bodies.py)
     resources.py   the addresses behind it, for Falcon; put together by application.py, and by asgi.py for other servers

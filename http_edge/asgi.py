@@ -1,6 +1,7 @@
 """The edge's application for a gunicorn of your own: `gunicorn -k …EdgeWorker streamlake.http_edge.asgi:app`.
 
-STREAMLAKE_PIPELINE names the YAML. `streamlake serve` does not need this: it starts gunicorn itself.
+STREAMLAKE_PIPELINE names the YAML, or several with `:` between. `streamlake serve` does not need this: it starts
+gunicorn itself.
 """
 
 import os
@@ -18,12 +19,12 @@ VARIABLE = "STREAMLAKE_PIPELINE"
 
 @cache
 def _app() -> Gate:
-    path = os.environ.get(VARIABLE)
-    if path is None:
+    named = os.environ.get(VARIABLE)
+    if named is None:
         raise ConfigError(f"{VARIABLE} is missing: the path of the pipeline's YAML")
-    config = load_pipeline(Path(path))
+    config = load_pipeline([Path(path) for path in named.split(os.pathsep)])
     if config.http is None:
-        raise ConfigError(f"{path}: http: is missing: the HTTP edge is described there (docs/http.md)")
+        raise ConfigError(f"{config.files}: http: is missing: the HTTP edge is described there (docs/http.md)")
     configure_logs("json", pipeline=config.pipeline)
     return make_app(config)
 

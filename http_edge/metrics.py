@@ -2,13 +2,17 @@
 
 import os
 from collections import Counter
+from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client import Counter as SharedCounter
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The library's own name for where processes share their values; looked at when it is imported."""
+# A `_created` beside each counter, which Prometheus reads as a gauge of its own.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # its stubs are not whole
+
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -61,7 +65,7 @@ class EdgeMetrics:
             "streamlake_http_records", "Records by what became of them", ("stream", "outcome"), registry=own
         )
         self.bytes = SharedCounter(
-            "streamlake_http_body_bytes", "Bytes of bodies, as they were sent", ("stream",), registry=own
+            "streamlake_http_body_bytes", "Bytes of bodies, as they were sent", ("stream",), registry=own, unit="bytes"
         )
         self.delivery = Histogram(
             "streamlake_http_delivery_seconds",
@@ -69,9 +73,12 @@ class EdgeMetrics:
             ("stream",),
             buckets=SECONDS,
             registry=own,
+            unit="seconds",
         )
         self.queue_records = self._gauge("streamlake_http_queue_records", "Records that wait for Kafka", "livesum")
-        self.queue_bytes = self._gauge("streamlake_http_queue_bytes", "Bytes of records that wait for Kafka", "livesum")
+        self.queue_bytes = self._gauge(
+            "streamlake_http_queue_bytes", "Bytes of records that wait for Kafka", "livesum", "bytes"
+        )
         self.connections = self._gauge("streamlake_http_connections", "Open connections", "livesum")
         self.circuit_open = self._gauge(
             "streamlake_http_circuit_open", "1 while a worker can't write to some topic", "livemax"
@@ -84,5 +91,6 @@ class EdgeMetrics:
         """All of it, as Prometheus reads it."""
         return generate_latest(self._registry)
 
-    def _gauge(self, name: str, meaning: str, mode: str) -> Gauge:
-        return Gauge(name, meaning, registry=self._registry, multiprocess_mode=mode)  # type: ignore[arg-type]  # its Literal
+    def _gauge(self, name: str, meaning: str, mode: str, unit: str = "") -> Gauge:
+        shown: Any = mode  # its Literal
+        return Gauge(name, meaning, registry=self._registry, multiprocess_mode=shown, unit=unit)

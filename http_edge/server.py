@@ -4,9 +4,7 @@ import argparse
 import logging
 import math
 import os
-import select
 import shutil
-import signal
 import socket
 import tempfile
 import time
@@ -18,10 +16,12 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.sock import TCP6Socket, TCPSocket
-from uvicorn.config import create_ssl_context
 
 from streamlake.config.model import PipelineConfig
+from streamlake.engine.codes.configuration import CANT_LISTEN
 from streamlake.engine.errors import ConfigError, Exit, UsageError
+from streamlake.engine.notify import Notifier
+from streamlake.http_edge.checking import Check, check
 from streamlake.http_edge.problems import ProblemError
 from streamlake.http_edge.quota import Quotas
 from streamlake.http_edge.sockets import let_nobody_in, turn_away
@@ -41,8 +41,6 @@ ACCEPTED_SECONDS = 1.0
 """How long it may take a worker to accept who waits then."""
 TURNED_AWAY_SECONDS = 1.0
 """How long whoever is turned away may take to read that."""
-CHECK_SECONDS = 60.0
-"""How long making the edge once may take: at a SIGHUP the server hears no other signal meanwhile."""
 AGAIN_SECONDS = 1.0
 """A worker that ended younger than that is followed by another one so much later: not at once, and for ever."""
 SILENT_SECONDS = 30
@@ -57,71 +55,18 @@ def serve(config: PipelineConfig, options: Sequence[str], reload: Callable[[], P
     """
     if config.http is None:
         raise ConfigError("http: is missing: a pipeline's HTTP edge is described there (docs/http.md)")
+    notifier = Notifier(os.environ)  # before gunicorn speaks for us
     shared, server = tempfile.mkdtemp(prefix="streamlake-http-"), os.getpid()
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared  # read when prometheus_client is imported, which is below
     try:
         app = EdgeApplication(config, options)
         check(config, app.cfg)
         sockets = listen(config.http.listen, config.http.address, config.http.workers)
-        EdgeArbiter(app, sockets, reload).run()
+        EdgeArbiter(app, sockets, reload, notifier).run()
     finally:
         if os.getpid() == server:  # workers come by here, too
             shutil.rmtree(shared, ignore_errors=True)
-
-
-def check(config: PipelineConfig, cfg: Any) -> None:
-    """Make the edge once, in a process of its own: this one must not hold a user's modules, which change.
-
-    `cfg` are gunicorn's settings, of which the certificate is looked at: a worker can't begin without it.
-    Raises ConfigError with what was wrong.
-    """
-    from streamlake.http_edge import application  # noqa: PLC0415  # after PROMETHEUS_MULTIPROC_DIR is set
-
-    ours, theirs = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            application.make_app(config).edge.check()
-            _check_certificate(cfg)
-            code = 0
-        except ConfigError as error:
-            os.write(theirs, "\n".join(error.problems).encode())
-        except BaseException as error:  # noqa: BLE001  (a user's module may raise anything; it is the answer)
-            os.write(theirs, f"http: the edge can't be made: {type(error).__name__}: {error}".encode())
-        finally:
-            os._exit(code)
-    os.close(theirs)
-    with open(ours, "rb") as pipe:  # noqa: PTH123  (a descriptor)
-        in_time, _, _ = select.select([pipe], [], [], CHECK_SECONDS)
-        if not in_time:
-            os.kill(child, signal.SIGKILL)
-        said = pipe.read().decode()
-    _, status = os.waitpid(child, 0)
-    if not in_time:
-        raise ConfigError(f"http: the edge can't be made: that took more than {CHECK_SECONDS:g} s")
-    if status:
-        raise ConfigError(*(said or f"http: making the edge ended its process (status {status})").split("\n"))
-
-
-def _check_certificate(cfg: Any) -> None:
-    """As uvicorn reads it in a worker."""
-    if not cfg.is_ssl:
-        return
-    given = cfg.ssl_options
-    try:
-        create_ssl_context(
-            given["certfile"],
-            given["keyfile"],
-            given.get("password"),
-            given["ssl_version"],
-            given["cert_reqs"],
-            given["ca_certs"],
-            given["ciphers"],
-        )
-    except (OSError, ValueError) as error:
-        files = f"--certfile {given['certfile']} --keyfile {given['keyfile']}"
-        raise ConfigError(f"gunicorn's {files}: can't be used: {error}") from None
+            os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # whoever imports prometheus_client later looks for it
 
 
 def listen(said: str, address: tuple[str, int], count: int) -> list[socket.socket]:
@@ -140,7 +85,7 @@ def listen(said: str, address: tuple[str, int], count: int) -> list[socket.socke
             place = (place[0], probe.getsockname()[1], *place[2:])
         return [_listening(family, place) for _ in range(count)]
     except OSError as error:
-        raise ConfigError(f"http.listen: can't listen on {said}: {error.strerror or error}") from None
+        raise ConfigError(f"http.listen: can't listen on {said}: {error.strerror or error}", code=CANT_LISTEN) from None
 
 
 def _listening(family: int, place: tuple[Any, ...]) -> socket.socket:
@@ -251,43 +196,81 @@ class EdgeArbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
     """The monotonic clock's time before which no worker is started."""
 
     def __init__(
-        self, app: EdgeApplication, sockets: Sequence[socket.socket], reload: Callable[[], PipelineConfig]
+        self,
+        app: EdgeApplication,
+        sockets: Sequence[socket.socket],
+        reload: Callable[[], PipelineConfig],
+        notifier: Notifier,
     ) -> None:
         super().__init__(app)
         kind = TCP6Socket if sockets[0].family == socket.AF_INET6 else TCPSocket
         self.LISTENERS = [kind(one.getsockname(), self.cfg, self.log, fd=one.detach()) for one in sockets]
-        self._read_again = reload
+        self._read_again, self._notifier = reload, notifier
+        self._checked: tuple[PipelineConfig, Check] | None = None
 
     def start(self) -> None:
         """Say where it listens."""
         super().start()
+        self._notifier.ready()
         host, port = self.LISTENERS[0].getsockname()[:2]
         url = f"{'https' if self.cfg.is_ssl else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
         log.info("listening", url=url, streams=sorted(self.app.config.http.streams), workers=self.cfg.workers)
 
     def manage_workers(self) -> None:
         """As gunicorn's. What a worker needs may be missing for a while: its file of keys, a user's module."""
+        self._notifier.beat()
+        self._take_over()
         if time.monotonic() >= self.begin_after:
             super().manage_workers()
+        workers = f"{len(self.WORKERS)} of {self.cfg.workers} workers"
+        self._notifier.status(f"{workers}, streams {', '.join(sorted(self.app.config.http.streams))}")
 
     def handle_hup(self) -> None:
-        """Read the YAML again and replace the workers one by one; what can't be used changes nothing."""
+        """Read the YAML again; when the edge could be made of it, `_take_over` replaces the workers one by one."""
+        self._notifier.reloading()
+        self._drop_check()  # what it is made of may have changed since
         try:
             config = self._read_again()
             _check_change(self.app.config, config)
-            check(config, self.cfg)
         except ConfigError as error:
-            log.error("not reloaded, all goes on as before", problems=error.problems)  # noqa: TRY400  (a sentence)
+            self._refuse(error)
+        else:
+            self._checked = config, Check(config, self.cfg)
+
+    def _take_over(self) -> None:
+        """Go on with what was checked; what can't be used changes nothing. Nothing waits for the check."""
+        if self._checked is None:
             return
+        config, trial = self._checked
+        try:
+            if not trial.passed():
+                return
+        except ConfigError as error:
+            self._checked = None
+            self._refuse(error)
+            return
+        self._checked = None
         self.app.config = config
         self.reload()
+        self._notifier.ready()
         log.info("reloaded", streams=sorted(config.http.streams if config.http else ()))
+
+    def _refuse(self, error: ConfigError) -> None:
+        log.error("not reloaded, all goes on as before", problems=error.problems)
+        self._notifier.ready()
+
+    def _drop_check(self) -> None:
+        if self._checked is not None:
+            self._checked[1].drop()
+            self._checked = None
 
     def handle_term(self) -> None:
         """End. Nobody connects any more; who waits to be accepted is, or is turned away where no worker is there.
 
         Then the sockets are closed, which would reset whoever waits there, and the workers are told to end.
         """
+        self._notifier.stopping()
+        self._drop_check()
         for listener in self.LISTENERS:
             let_nobody_in(listener.sock)
         now = time.monotonic()

@@ -141,7 +141,9 @@ def _make_stream(config: PipelineConfig, name: str, settings: StreamSettings, va
         dead_letter_topic=None if dead is None else dead.name,
         make_validator=partial(_make_validator, config, config.validator_of(settings)),
         validator=validator,
-        policies=Policies(config.policies.tombstone, config.policies.record_bytes_max),
+        policies=Policies(
+            config.policies.tombstone, config.policies.record_bytes_max, config.policies.record_headers_max
+        ),
         key_of=_no_key if settings.key_field is None else KeyField(settings.key_field),
         letters=None if dead is None else LetterRecords(config.pipeline, RUN, kind, in_a_file=False),
         bucket=bucket,

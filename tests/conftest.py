@@ -1,12 +1,18 @@
 """Fixtures that every part's tests may ask for: a real Kafka and a storage server, started once for a test process."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
+from support.chromium import NAMES, find_chromium
 from support.compiled import INSTALLED, built
+from support.scheduling import OneAirflow, make_scheduler
+from support.secure import SecureKafka, secure_kafka
 from support.shared import SharedGcs, SharedKafka
+from xdist.remote import Producer
 
 from streamlake.engine.errors import LocalError
 from streamlake.engine.local.artifacts import kafka_jars
@@ -78,6 +84,13 @@ def kafka(request: pytest.FixtureRequest) -> Iterator[SharedKafka]:
 
 
 @pytest.fixture(scope="session")
+def secured(kafka_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """A Kafka with TLS, sign-ins and rights for the whole session; `kafka` is for everything else."""
+    with secure_kafka(tmp_path_factory.mktemp("certificates")) as kafka:
+        yield kafka
+
+
+@pytest.fixture(scope="session")
 def gcs_parts() -> None:
     """fake-gcs-server is here. Without it a test is skipped, and fails where CI=true."""
     try:
@@ -89,10 +102,61 @@ def gcs_parts() -> None:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> None:
+    """A Chromium is here, which pip can't bring. Without it a test is skipped, and fails where CI=true."""
+    if find_chromium() is None:
+        _missing(f"no browser to look at pages with: none of {', '.join(NAMES)} is on the PATH")
+
+
+@pytest.fixture(scope="session")
 def gcs(gcs_parts: None) -> Iterator[SharedGcs]:
     """A fake-gcs-server for the whole session (with pytest-xdist: one for each worker)."""
     with LocalGcs() as server:
         yield SharedGcs(server)
+
+
+@pytest.fixture(scope="session")
+def deploy_tools() -> None:
+    """The extra `deploy` is installed. Without it a test is skipped, and fails where CI=true."""
+    if find_spec("kubernetes_validate") is None:
+        _missing("what tests of deploy/ need is not installed: `make test` brings it")
+
+
+@pytest.fixture(scope="session")
+def airflow_parts() -> None:
+    """The extra `airflow` is installed. Without it a test is skipped, and fails where CI=true."""
+    if find_spec("airflow") is None:
+        _missing("Airflow is not installed: `make check` brings it")
+
+
+@pytest.fixture(scope="session")
+def promtool() -> str:
+    """Prometheus' own tool. It comes by no pip: without it a test is skipped, and fails where CI=true."""
+    found = shutil.which("promtool")
+    if found is None:
+        _missing("promtool is not installed; on Debian it is in the package prometheus")
+    return str(found)
+
+
+@pytest.fixture(scope="session")
+def prometheus(promtool: str) -> str:
+    """Prometheus itself, which comes with its tool."""
+    return promtool.removesuffix("promtool") + "prometheus"
+
+
+@pytest.fixture(scope="session")
+def systemd_analyze() -> str:
+    """The tool of systemd that reads units. Without it a test is skipped, and fails where CI=true."""
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        _missing("systemd-analyze is not installed; on Debian it is in the package systemd")
+    return str(found)
+
+
+def _missing(why: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -100,3 +164,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.stats.get("passed", []):
         for name, value in report.user_properties:
             terminalreporter.write_line(f"{name}: {value}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneAirflow | None:
+    """Tests of Airflow share one process."""
+    return make_scheduler(config, log)

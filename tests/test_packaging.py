@@ -29,8 +29,10 @@ EXTRA_OF_FOLDER = {
     "engine/local": "local",
     "engine/compiled": "native",
     "engine/operations/post": "edge",
+    "engine/operations/quality_database": "quality",
     "http_edge": "edge",
     "engine/pytest_plugin": "testing",
+    "engine/tracing": "otel",
 }
 """What is imported below these folders may come from an extra."""
 
@@ -209,7 +211,7 @@ def pins() -> dict[str, str]:
     found: dict[str, str] = {}
     for line in (ROOT / "constraints.txt").read_text().splitlines():
         if not line.startswith("#"):
-            pin = re.fullmatch(r"([\w.\-]+)==([\w.]+)", line)
+            pin = re.fullmatch(r"([\w.\-]+)==([\w.!]+)", line)
             assert pin, f"constraints.txt: {line!r} is no exact pin"
             found[canonicalize_name(pin[1])] = pin[2]
     return found
@@ -217,7 +219,7 @@ def pins() -> dict[str, str]:
 
 def test_everything_that_is_asked_for_is_pinned_to_a_version_that_will_do() -> None:
     found = pins()
-    asked = requirements("local", "dev", "gcs", "edge")
+    asked = requirements("local", "dev", "gcs", "edge", "quality", "otel", "docs", "airflow", "deploy")
     assert {name for name in asked if name not in found} == set(), "make constraints.txt again (its head says how)"
     assert [str(asked[name]) for name in asked if found[name] not in asked[name].specifier] == []
 

@@ -1,8 +1,7 @@
-"""`streamlake dead`: what was refused and why, from the dead-letter files or from the dead-letter topic."""
+"""`streamlake dead`: what was refused and why, from the dead-letter files or from the dead-letter topic, and back."""
 
 import json
 import sys
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from streamlake.engine.cli.common import (
 )
 from streamlake.engine.cli.dead_export import export_command
 from streamlake.engine.cli.dead_filter import filter_options, how_many, letters_of, source_option
+from streamlake.engine.cli.dead_redrive import redrive_command
 from streamlake.engine.cli.dead_stats import stats_command
 from streamlake.engine.cli.dead_text import ROW, letter_lines, letter_row
 from streamlake.engine.cli.parts import open_ledger
@@ -28,9 +28,9 @@ from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 from streamlake.engine.records import OffsetRange, TopicPartition
 
 
-@click.group("dead", short_help="Look at refused records.")
+@click.group("dead", short_help="Look at refused records, and send them back.")
 def command() -> None:
-    """Look at refused records: which, why, how many, and the original bytes."""
+    """Look at refused records: which, why, how many, and the original bytes; and send them back to be tried again."""
 
 
 @command.command("list", short_help="List refused records.")
@@ -42,7 +42,13 @@ def command() -> None:
 @source_option
 @json_option
 def list_command(
-    pipeline: Path, overrides: tuple[str, ...], *, wanted: LetterFilter, limit: int, source: str, as_json: bool
+    pipeline: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    *,
+    wanted: LetterFilter,
+    limit: int,
+    source: str,
+    as_json: bool,
 ) -> None:
     """List the dead letters of PIPELINE.yaml, partition by partition in offset order; --json: a document a line."""
     with letters_of(load(pipeline, overrides), wanted, source) as letters:
@@ -65,10 +71,18 @@ def list_command(
 @set_option
 @log_format_option
 @click.option("--raw", is_flag=True, help="Write the original bytes of the value, and nothing else.")
+@click.option("--run", help="As this run refused it, a replay's too. Default: what readers see.")
 @source_option
 @json_option
 def show_command(
-    pipeline: Path, place: str, overrides: tuple[str, ...], *, raw: bool, source: str, as_json: bool
+    pipeline: tuple[Path, ...],
+    place: str,
+    overrides: tuple[str, ...],
+    *,
+    raw: bool,
+    run: str | None,
+    source: str,
+    as_json: bool,
 ) -> None:
     """Show everything about the dead letter of PIPELINE.yaml that came from TOPIC/PARTITION/OFFSET.
 
@@ -78,11 +92,12 @@ def show_command(
     config = load(pipeline, overrides)
     if source == "files":
         ledger = open_ledger(config)
-        found = find_letter(ledger, origin, offset)
+        found = find_letter(ledger, origin, offset, run)
         if not found:
-            click.echo(f"no dead letter: {fate_of(ledger, origin, offset)}", err=True)
+            click.echo(f"no dead letter: {fate_of(ledger, origin, offset, run)}", err=True)
     else:
-        wanted = LetterFilter(topic=origin.topic, partition=origin.partition, offsets=OffsetRange(offset, offset + 1))
+        offsets = OffsetRange(offset, offset + 1)
+        wanted = LetterFilter(topic=origin.topic, partition=origin.partition, offsets=offsets, run=run)
         with letters_of(config, wanted, source) as letters:
             found = list(letters)
         if not found:
@@ -98,6 +113,7 @@ def show_command(
 
 command.add_command(stats_command)
 command.add_command(export_command)
+command.add_command(redrive_command)
 
 
 def _place(text: str) -> tuple[TopicPartition, int]:
@@ -112,6 +128,4 @@ def _write_raw(found: FoundLetter) -> None:
     if found.letter.value is None:
         what = f"left out of the copy: {found.truncated}" if found.truncated else "none: the record is a tombstone"
         raise UsageError(f"--raw: its value is {what}")
-    write: Callable[[bytes], int] = sys.stdout.buffer.write
-    write(found.letter.value)
-    sys.stdout.buffer.flush()
+    click.echo(found.letter.value, nl=False)

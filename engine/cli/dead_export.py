@@ -21,7 +21,7 @@ from streamlake.engine.operations.dead_types import LetterFilter
 @source_option
 @json_option
 def export_command(
-    pipeline: Path,
+    pipeline: tuple[Path, ...],
     out: Path,
     overrides: tuple[str, ...],
     *,

@@ -11,6 +11,7 @@ import click
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.cli.parts import open_ledger, open_topic_reader, point_in_time
 from streamlake.engine.errors import UsageError
+from streamlake.engine.generations import newest_generation
 from streamlake.engine.operations.dead import list_letters
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 from streamlake.engine.records import OffsetRange, Reason
@@ -26,6 +27,7 @@ _FILTERS = (
     click.option("--until", callback=point_in_time, help="Refused before that time."),
     click.option("--offset", "offsets", help="Only this offset, or FIRST:NEXT (NEXT is not in it)."),
     click.option("--validator", help="Only what this type of validator refused (json, pydantic, …)."),
+    click.option("--run", help="Only what this run refused, a replay's too. Default: what readers see."),
     click.option(
         "--fingerprint", help="Only what this version of the validator refused; the first digits will do. Files only."
     ),
@@ -36,7 +38,7 @@ source_option = click.option(
     type=click.Choice(["files", "topic"]),
     default="files",
     show_default=True,
-    help="files: the authority. topic: the copy in Kafka, and what the HTTP edge refused.",
+    help="files: the authority. topic: the copy in Kafka, and what the HTTP edge refused (redrive sends that alone).",
 )
 """`--source` as `source: str`."""
 
@@ -56,10 +58,11 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
         offsets: str | None,
         validator: str | None,
         fingerprint: str | None,
+        run: str | None,
         **others: Any,
     ) -> None:
         within = _offsets(offsets)
-        wanted = LetterFilter(reason, field, topic, partition, within, since, until, validator, fingerprint)
+        wanted = LetterFilter(reason, field, topic, partition, within, since, until, validator, fingerprint, run)
         command(*arguments, wanted=wanted, **others)
 
     for option in reversed(_FILTERS):
@@ -71,7 +74,12 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
 def letters_of(config: PipelineConfig, wanted: LetterFilter, source: str) -> Iterator[Iterator[FoundLetter]]:
     """The letters that are wanted, from wherever they are wanted."""
     if source == "files":
-        yield list_letters(open_ledger(config), wanted)
+        ledger = open_ledger(config)
+        live = newest_generation(ledger.runs())
+        if live is not None and live.pipeline != config.pipeline:
+            whose = f"the root belongs to the pipeline {live.pipeline}, not to {config.pipeline}"
+            click.echo(f"{whose}: these are its dead letters; `streamlake validate` says what to do", err=True)
+        yield list_letters(ledger, wanted)
         return
     if config.dead_letters.topic is None:
         raise UsageError(f"{config.pipeline} has no dead-letter topic (dead_letters.topic): leave out --source topic")

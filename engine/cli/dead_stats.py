@@ -59,7 +59,7 @@ def _dimensions(_: click.Context, __: click.Parameter, value: str) -> tuple[Dime
 @source_option
 @json_option
 def stats_command(
-    pipeline: Path,
+    pipeline: tuple[Path, ...],
     overrides: tuple[str, ...],
     *,
     wanted: LetterFilter,

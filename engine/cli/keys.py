@@ -28,7 +28,7 @@ def command() -> None:
     "--stream", "streams", multiple=True, metavar="STREAM", help="A stream it is for. Default: all. Repeatable."
 )
 @set_option
-def new_command(pipeline: Path, name: str, streams: tuple[str, ...], overrides: tuple[str, ...]) -> None:
+def new_command(pipeline: tuple[Path, ...], name: str, streams: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """Make a key for the streams of PIPELINE.yaml, and print it: this once, it is kept nowhere.
 
     Standard output has the key alone: KEY=$(streamlake keys new orders.yaml --name shop).
@@ -36,7 +36,7 @@ def new_command(pipeline: Path, name: str, streams: tuple[str, ...], overrides: 
     from streamlake.http_edge.keys_file import ALL_STREAMS, new_key  # noqa: PLC0415  # heavy
 
     config = load(pipeline, overrides)
-    path = _keys_file(config, pipeline)
+    path = _keys_file(config)
     for stream in streams:
         if stream != ALL_STREAMS:
             _check_stream(stream, config)
@@ -51,11 +51,12 @@ def new_command(pipeline: Path, name: str, streams: tuple[str, ...], overrides: 
 @pipeline_argument
 @set_option
 @json_option
-def list_command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def list_command(pipeline: tuple[Path, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """List the keys of PIPELINE.yaml: id, name, streams and when each was made. The keys themselves nobody can show."""
     from streamlake.http_edge.keys_file import list_keys  # noqa: PLC0415  # heavy
 
-    path = _keys_file(load(pipeline, overrides), pipeline)
+    config = load(pipeline, overrides)
+    path = _keys_file(config)
     found = list_keys(path)
     if as_json:
         fields = ("id", "name", "streams", "created_at")
@@ -65,27 +66,27 @@ def list_command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> N
         rows = [(entry.id, entry.name, ", ".join(entry.streams), entry.created_at) for entry in found]
         print_table(("id", "name", "streams", "created"), rows)
     else:
-        click.echo(f"no key in {path}; `streamlake keys new {pipeline} --name NAME` makes one", err=True)
+        click.echo(f"no key in {path}; `streamlake keys new {config.files} --name NAME` makes one", err=True)
 
 
 @command.command("revoke", short_help="Take a key away.")
 @pipeline_argument
 @click.argument("key_id", metavar="ID")
 @set_option
-def revoke_command(pipeline: Path, key_id: str, overrides: tuple[str, ...]) -> None:
+def revoke_command(pipeline: tuple[Path, ...], key_id: str, overrides: tuple[str, ...]) -> None:
     """Take the key with this ID out of the keys of PIPELINE.yaml. The other keys stay as they are."""
     from streamlake.http_edge.keys_file import revoke_key  # noqa: PLC0415  # heavy
 
-    entry = revoke_key(_keys_file(load(pipeline, overrides), pipeline), key_id)
+    entry = revoke_key(_keys_file(load(pipeline, overrides)), key_id)
     click.echo(f"revoked key {entry.id} ({entry.name})")
 
 
-def _keys_file(config: "PipelineConfig", pipeline: Path) -> Path:
+def _keys_file(config: "PipelineConfig") -> Path:
     if config.http is None:
         add = "http: {keys_file: keys.json, streams: {orders: {}}}"
-        raise ConfigError(f"{pipeline}: has no http section, so there is nothing to post to; add one: {add}")
+        raise ConfigError(f"{config.files}: has no http section, so there is nothing to post to; add one: {add}")
     if config.http.keys_file is None:
-        raise ConfigError(f"{pipeline}: http.keys_file is missing; add to the http section: keys_file: keys.json")
+        raise ConfigError(f"{config.files}: http.keys_file is missing; add to the http section: keys_file: keys.json")
     return config.http.keys_file
 
 

@@ -45,3 +45,27 @@ def gcs_command(port: int | None, data_dir: Path | None, buckets: tuple[str, ...
     from streamlake.engine.local.command import run_gcs  # noqa: PLC0415  # needs the extra `local`
 
     sys.exit(run_gcs(port, data_dir, buckets))
+
+
+@command.command("airflow")
+@click.option(
+    "--dags",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="dags",
+    show_default=True,
+    help="The folder of DAGs.",
+)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port of its pages. Default: a free one.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep runs and logs there. Default: they go when it stops.",
+)
+def airflow_command(dags: Path, port: int | None, data_dir: Path | None) -> None:
+    """Run Apache Airflow in the foreground until Ctrl-C, with everybody its administrator, and print its address.
+
+    It needs the extra `airflow`. Its tasks see this environment: STREAMLAKE_PIPELINES names the folder of pipelines.
+    """
+    from streamlake.engine.local.command import run_airflow  # noqa: PLC0415  # needs the extra `local`
+
+    sys.exit(run_airflow(dags, port, data_dir))

@@ -10,25 +10,38 @@ from collections.abc import Sequence
 
 import click
 
-from streamlake.engine.errors import Exit, StreamLakeError
+from streamlake.engine.cli.examples import show_examples
+from streamlake.engine.cli.last_word import last_word_in_the_log, say_last
+from streamlake.engine.errors import Exit
 
 GARBAGE_THRESHOLD = 50_000
 """Objects between two looks for garbage. What a command imports stays; with Python's 700 the looks are a quarter of
 starting."""
 
 COMMANDS = {
+    "init": ("streamlake.engine.cli.init:command", "Draft a pipeline's YAML, with a schema from the topic's records."),
     "run": ("streamlake.engine.cli.run:command", "Land the pipeline's topics."),
     "serve": ("streamlake.engine.cli.serve:command", "Take records over HTTP, in front of Kafka."),
     "validate": ("streamlake.engine.cli.validate:command", "Check a pipeline's YAML and its plugins."),
+    "explain": ("streamlake.engine.cli.explain:command", "Say what a pipeline will do, or what a code means."),
+    "dry-run": ("streamlake.engine.cli.dry_run:command", "Show what would become of some records; write nothing."),
     "topics": ("streamlake.engine.cli.topics:command", "Make, show and compare the pipeline's topics."),
     "produce": ("streamlake.engine.cli.produce:command", "Send records from a file, a pipe or a generator."),
     "post": ("streamlake.engine.cli.post:command", "Send a file's lines to the HTTP edge."),
     "status": ("streamlake.engine.cli.status:command", "Show how far each partition is."),
+    "top": ("streamlake.engine.cli.top:command", "Watch an engine's partitions, full screen."),
     "prove": ("streamlake.engine.cli.prove:command", "Check that nothing is missing and nothing is twice."),
-    "replay": ("streamlake.engine.cli.replay:command", "Plan to read again what was read before."),
-    "dead": ("streamlake.engine.cli.dead:command", "List, show, count and export dead letters."),
+    "complete": ("streamlake.engine.cli.complete:command", "Mark the hours that have wholly landed."),
+    "replay": ("streamlake.engine.cli.replay:command", "Read again what was read before, in a run of its own."),
+    "backfill": ("streamlake.engine.cli.backfill:command", "Land what lies before the live run, or beside it."),
+    "offsets": ("streamlake.engine.cli.offsets:command", "Show and move the position of the live run."),
+    "dead": ("streamlake.engine.cli.dead:command", "List, show, count and export dead letters, and send them back."),
+    "quality": ("streamlake.engine.cli.quality:command", "Check what landed."),
+    "gc": ("streamlake.engine.cli.gc:command", "Free what ended runs have left staged."),
     "keys": ("streamlake.engine.cli.keys:command", "Make, list and revoke the HTTP edge's API keys."),
+    "schema": ("streamlake.engine.cli.schema:command", "Print the JSON Schema of a pipeline's YAML, for editors."),
     "plugins": ("streamlake.engine.cli.plugins:command", "List the installed validators and sinks."),
+    "completion": ("streamlake.engine.cli.completion:command", "Print what makes a shell complete streamlake's words."),
     "local": ("streamlake.engine.cli.local:command", "Start real servers on this machine for trying out."),
 }
 """Where each command is, and its line in `streamlake --help`: the list is printed without loading any of them."""
@@ -48,6 +61,7 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
+        show_examples(command, cmd_name)
         return command
 
     def resolve_command(
@@ -88,9 +102,10 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 def streamlake() -> None:
     """Land Kafka topics in a lakehouse raw zone, each offset exactly once, and prove it.
 
-    A pipeline is one YAML file, the first argument of most commands: streamlake run orders.yaml.
+    A pipeline is one YAML file, the first argument of most commands: streamlake run orders.yaml. Several are merged
+    left to right, a base and what an environment has different: streamlake run base.yaml prod.yaml.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration, 130 interrupted.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad configuration, 130 interrupted, 141 nobody reads.
     """
 
 
@@ -116,29 +131,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(GARBAGE_THRESHOLD)
     # Before pyarrow is imported, as in `engine/preload.py`, which says why: workers are forked from this process.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    last_word_in_the_log(wanted=False)
+    printed_to = sys.stdout
     try:
-        # A reader of our output who is gone (`| head`) is click's: it ends quietly with 1.
         streamlake.main(arguments, prog_name="streamlake", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except SystemExit as end:
+        # The reader is gone (`| head`): click puts another stdout there then, rich ends while it handles that error.
+        if sys.stdout is not printed_to or isinstance(end.__context__, BrokenPipeError):
+            return Exit.NO_READER
         return end.code if isinstance(end.code, int) else Exit.FAILED if end.code else Exit.DONE
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
-    except StreamLakeError as error:
-        _show(error, str(error))
-        return error.exit_code.of_command
     except Exception as error:  # noqa: BLE001  # the last resort of a process
-        hint = "this is a bug of StreamLake or of a plugin; STREAMLAKE_DEBUG=1 shows where"
-        _show(error, f"unexpected {type(error).__name__}: {error} ({hint})")
-        return Exit.FAILED
+        return say_last(error)
     return Exit.DONE
-
-
-def _show(error: BaseException, text: str) -> None:
-    if os.environ.get("STREAMLAKE_DEBUG") == "1":
-        import traceback  # noqa: PLC0415  # rarely wanted
-
-        traceback.print_exception(error)
-    click.echo(text, err=True)

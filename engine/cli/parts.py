@@ -1,5 +1,6 @@
 """What the commands that read are made of: a pipeline's ledger, a reader of its topics, and points in time."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -7,54 +8,69 @@ import click
 
 from streamlake.config.model import PipelineConfig
 from streamlake.config.values import seconds
-from streamlake.engine.contracts import Ledger
-from streamlake.engine.registry import add_python_path, sink_class
+from streamlake.engine.cli.common import ASK_SECONDS
+from streamlake.engine.errors import StreamLakeError
+from streamlake.engine.operations.opened import (
+    BROKER_SECONDS,
+    open_broker,
+    open_ledger,
+    open_sink,
+    open_topic_reader,
+    root_of,
+)
 
 if TYPE_CHECKING:  # librdkafka takes a tenth of a second to import: only commands that talk to Kafka pay for it
-    from streamlake.engine.kafka.admin import ClusterAdmin
-    from streamlake.engine.kafka.reader import TopicRangeReader
+    from streamlake.engine.kafka.group_admin import GroupAdmin
+    from streamlake.engine.kafka.rights import RightsAdmin
+
+__all__ = ["open_broker", "open_ledger", "open_sink", "open_topic_reader", "root_of"]
+
+SAID = "streamlake.said."
 
 
-BROKER_SECONDS = 5.0
-"""How long a question to the broker may take: whoever asks is waiting."""
-
-
-def open_ledger(config: PipelineConfig) -> Ledger:
-    """The reading side of the pipeline's sink; touches no storage yet. Raises ConfigError."""
-    add_python_path(config.python_path)
-    return sink_class(config.sink.type).from_options(config.sink.options, base_dir=config.base_dir).ledger()
-
-
-def open_topic_reader(config: PipelineConfig) -> "TopicRangeReader":
-    """A reader of the pipeline's topics; makes no connection yet."""
-    from streamlake.engine.kafka.reader import TopicRangeReader  # noqa: PLC0415  (see above)
-    from streamlake.engine.kafka.settings import admin_properties, range_reader_properties  # noqa: PLC0415
-    from streamlake.engine.kafka.topic_admin import TopicAdmin  # noqa: PLC0415
-
-    client_id = f"streamlake-{config.pipeline}-reader"
-    admin = TopicAdmin(admin_properties(config.kafka, client_id), timeout_seconds=BROKER_SECONDS)
-    return TopicRangeReader(admin, range_reader_properties(config.kafka, client_id))
-
-
-def open_broker(config: PipelineConfig) -> "ClusterAdmin":
-    """The cluster, for questions; makes no connection yet."""
-    from streamlake.engine.kafka.admin import ClusterAdmin  # noqa: PLC0415  (see above)
+def open_rights(config: PipelineConfig) -> "RightsAdmin":
+    """The cluster, for questions about what may be done there; makes no connection yet. Raises ConfigError."""
+    from streamlake.engine.kafka.rights import RightsAdmin  # noqa: PLC0415  (see above)
     from streamlake.engine.kafka.settings import admin_properties  # noqa: PLC0415
 
-    properties = admin_properties(config.kafka, f"streamlake-{config.pipeline}-status")
-    return ClusterAdmin(properties, timeout_seconds=BROKER_SECONDS)
+    properties = admin_properties(config.kafka, f"streamlake-{config.pipeline}-validate")
+    return RightsAdmin(properties, timeout_seconds=BROKER_SECONDS)
 
 
-def point_in_time(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """A callback for options: a timestamp with its zone, or how long ago (`2h`), as an aware datetime."""
+def open_group_admin(config: PipelineConfig) -> "GroupAdmin":
+    """The cluster, for questions about the group and for moving it; makes no connection yet."""
+    from streamlake.engine.kafka.group_admin import GroupAdmin  # noqa: PLC0415  (see above)
+    from streamlake.engine.kafka.settings import admin_properties  # noqa: PLC0415
+
+    properties = admin_properties(config.kafka, f"streamlake-{config.pipeline}-offsets")
+    return GroupAdmin(properties, timeout_seconds=ASK_SECONDS)
+
+
+def known_topic_ids(config: PipelineConfig) -> Mapping[str, str]:
+    """The ids of the pipeline's topics as the broker has them; none where it does not answer, for whom that will do."""
+    try:
+        return open_broker(config).topic_ids(config.kafka.topic_names)
+    except StreamLakeError:
+        return {}
+
+
+def point_in_time(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    """A callback for options: a timestamp with its zone, or how long ago (`2h`), as an aware datetime.
+
+    As it was said, which is the same when the command is repeated, it is kept in the context's `meta`, below SAID.
+    """
     if value is None:
         return None
+    context.meta[f"{SAID}{parameter.name}"] = value
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return datetime.now(UTC) - _ago(value)
     if moment.tzinfo is None:
         raise click.BadParameter(f"{value!r} has no zone: write it, too, as in 2026-01-31T06:00:00Z")
+    now = datetime.now(UTC)
+    if parameter.name == "since" and moment > now:
+        raise click.BadParameter(f"{value!r} lies in the future (now is {now.isoformat(timespec='seconds')})")
     return moment
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from streamlake.engine.cli.common import json_option, print_json, progress, taken
+from streamlake.engine.counted import counted
 from streamlake.engine.errors import Exit, StreamLakeError, UsageError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _print(posted: "Posted", url: str, *, as_json: bool) -> None:
         print_json(posted)
         return
     took = taken(posted.sent, posted.seconds)
-    click.echo(f"{posted.stored:,} of {posted.sent:,} records stored by {url} in {took}")
+    click.echo(f"{posted.stored:,} of {counted(posted.sent, 'record')} stored by {url} in {took}")
     for end, reasons in posted.reasons.items():
         for reason, records in reasons.items():
             click.echo(f"{records:,} {end}: {reason}", err=True)

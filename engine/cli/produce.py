@@ -19,6 +19,7 @@ from streamlake.engine.cli.common import (
     set_option,
     taken,
 )
+from streamlake.engine.counted import counted
 from streamlake.engine.errors import Exit, UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Rate(click.FloatRange):
 @click.option("--schema", default="", help="The header streamlake.schema. Default: none; with --generate what it is.")
 @json_option
 @log_format_option
-def command(pipeline: Path, overrides: tuple[str, ...], as_json: bool, **options: Any) -> None:
+def command(pipeline: tuple[Path, ...], overrides: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Send records to a topic of the cluster in PIPELINE.yaml: one JSON value a line, or generated ones.
 
     Waits until every record is acknowledged by all replicas in sync. Exits 1 when some could not be delivered.
@@ -151,6 +152,6 @@ def _print(produced: "Produced", *, as_json: bool) -> None:
         print_json(produced)
         return
     took = taken(produced.sent, produced.seconds)
-    click.echo(f"{produced.acked:,} of {produced.sent:,} records acknowledged by {produced.topic} in {took}")
+    click.echo(f"{produced.acked:,} of {counted(produced.sent, 'record')} acknowledged by {produced.topic} in {took}")
     for reason, count in produced.reasons.items():
         click.echo(f"{count:,} failed: {reason}", err=True)

@@ -20,6 +20,7 @@ from streamlake.engine.cli.common import (
     set_option,
 )
 from streamlake.engine.cli.parts import open_ledger, open_topic_reader, point_in_time
+from streamlake.engine.counted import counted
 from streamlake.engine.errors import Exit
 
 if TYPE_CHECKING:  # Arrow takes a fifth of a second to import
@@ -39,15 +40,17 @@ DRAW_SECONDS = 0.2
     help="Leave out what was committed before: a timestamp with its zone, or how long ago (2h).",
 )
 @click.option("--kafka", is_flag=True, help="Compare with the topics, too, where they still keep what landed.")
+@click.option("--run", help="Of one replay alone.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=0), help="Defects to print at most.")
 @json_option
 def command(
-    pipeline: Path,
+    pipeline: tuple[Path, ...],
     overrides: tuple[str, ...],
     *,
     quick: bool,
     since: datetime | None,
     kafka: bool,
+    run: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -57,14 +60,19 @@ def command(
     all is well, 1 when anything is missing, twice, altered or astray.
     """
     from streamlake.engine.operations.prove import Subject, prove  # noqa: PLC0415
+    from streamlake.engine.operations.replays import replay_named  # noqa: PLC0415
 
     if quick and kafka:
         raise click.UsageError("--quick reads no file, --kafka compares what stands in them: choose one")
     config = load(pipeline, overrides)
     subject = Subject(config.pipeline, config.kafka.group_id, config.kafka.topic_names)
     ledger = open_ledger(config)
+    if run is not None:
+        replay_named(ledger, run)
     with closing(open_topic_reader(config)) if kafka else nullcontext() as reader, _drawn_progress() as progress:
-        proof = prove(ledger, subject, quick=quick, since=since, topic_reader=reader, limit=limit, progress=progress)
+        proof = prove(
+            ledger, subject, quick=quick, since=since, run=run, topic_reader=reader, limit=limit, progress=progress
+        )
     if as_json:
         print_json(proof_json(proof, config.pipeline))
     else:
@@ -122,12 +130,15 @@ def _scope(proof: "Proof") -> str:
 
 def _totals(proof: "Proof") -> str:
     totals = proof.totals
+    entries, partitions = counted(totals.entries, "entry", "entries"), counted(totals.partitions, "partition")
     line = (
-        f"{totals.offsets:,} offsets = {totals.rows:,} rows + {totals.dead_letters:,} dead letters "
-        f"+ {totals.skipped:,} skipped + {totals.holes:,} holes + {totals.gaps:,} given up, in {totals.files:,} files "
-        f"({totals.bytes / 1e6:,.1f} MB), {totals.entries:,} entries, {totals.partitions:,} partitions; "
-        f"{proof.seconds:.1f} s"
+        f"{counted(totals.offsets, 'offset')} = {counted(totals.rows, 'row')} "
+        f"+ {counted(totals.dead_letters, 'dead letter')} + {totals.skipped:,} skipped "
+        f"+ {counted(totals.holes, 'hole')} + {totals.gaps:,} given up, in {counted(totals.files, 'file')} "
+        f"({totals.bytes / 1e6:,.1f} MB), {entries}, {partitions}; {proof.seconds:.1f} s"
     )
+    if totals.beside:
+        line += f"; proven beside them: {totals.beside:,} offsets of replays and of what was superseded"
     if proof.kafka is not None:
         kafka = proof.kafka
         line += (

@@ -34,7 +34,7 @@ def command() -> None:
 @set_option
 @json_option
 @log_format_option
-def apply_command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def apply_command(pipeline: tuple[Path, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Make the topics as PIPELINE.yaml wants them.
 
     Creates topics, adds partitions and changes settings. Never deletes, shrinks or rewrites data: what it leaves
@@ -61,7 +61,7 @@ def apply_command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> 
 @set_option
 @json_option
 @log_format_option
-def diff_command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def diff_command(pipeline: tuple[Path, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Compare the topics with PIPELINE.yaml; exits 1 on a difference. What the YAML leaves out is not compared."""
     from streamlake.engine.operations.topics import diff_topics  # noqa: PLC0415  # heavy
 
@@ -82,7 +82,7 @@ def diff_command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> N
 @set_option
 @json_option
 @log_format_option
-def describe_command(pipeline: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def describe_command(pipeline: tuple[Path, ...], overrides: tuple[str, ...], as_json: bool) -> None:
     """Show the topics of PIPELINE.yaml as the cluster has them."""
     from streamlake.engine.operations.topics import describe_topics  # noqa: PLC0415  # heavy
 

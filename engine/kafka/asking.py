@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from streamlake.engine.codes.kafka import UNREACHABLE
 from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import SourceError
-from streamlake.engine.kafka.explain import NO_ANSWER, Properties, explain, make_client
+from streamlake.engine.kafka.explain import Properties, make_client
+from streamlake.engine.kafka.trouble import Trouble
 
 _UNKNOWN = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})  # noqa: SLF001  # librdkafka's own
 _SLACK_SECONDS = 5.0
@@ -27,16 +29,20 @@ class ClusterClient:
     def __init__(self, properties: Properties, *, timeout_seconds: float = 30.0, beat: Beat = lambda: None) -> None:
         self._servers = str(properties.get("bootstrap.servers", ""))
         self._timeout, self._beat = timeout_seconds, beat
-        self._last_error: KafkaError | None = None
+        self._trouble = Trouble(properties)
         # The client must outlive its futures, or they end with _DESTROY: it lives as long as this object.
-        self._client: AdminClient = make_client(AdminClient, {**properties, "error_cb": self._remember})
+        self._client: AdminClient = make_client(AdminClient, {**properties, "error_cb": self._trouble.heard})
+
+    def heard(self) -> str:
+        """What the client has heard of brokers that don't answer, e.g. that one refuses connections; "" if nothing."""
+        return self._trouble.heard_lately()
 
     def _bounded(self) -> dict[str, Any]:
         return {"request_timeout": self._timeout}
 
     def _ask(self, doing: str, ask: Callable[[], Answer]) -> Answer:
         """Send a question; librdkafka may refuse it at once."""
-        self._last_error = None
+        self._trouble.forget()
         try:
             return ask()
         except KafkaException as error:
@@ -53,11 +59,14 @@ class ClusterClient:
                 return future.result(_BEAT_SECONDS)
             except FutureTimeoutError:
                 self._beat()
+                self._client.poll(0)  # serves the error callback
+                if (certain := self._trouble.certain(doing)) is not None:
+                    raise certain from None
             except KafkaException as error:
                 if error.args[0].code() in expected:
                     return error.args[0]
                 raise self._explained(error, doing) from None
-        raise SourceError(f"{doing}: no answer from {self._servers} within {self._timeout:g} s")
+        raise SourceError(f"{doing}: no answer from {self._servers} within {self._timeout:g} s", code=UNREACHABLE)
 
     def _all(self, doing: str, futures: Mapping[Any, "Future[Any]"]) -> None:
         for future in futures.values():
@@ -69,14 +78,5 @@ class ClusterClient:
         return {asked: answer for asked, answer in answers.items() if not isinstance(answer, KafkaError)}
 
     def _explained(self, error: KafkaException, doing: str) -> Exception:
-        """The error, or where nobody answered, why: a refused sign-in shows as a time-out otherwise."""
-        cause: KafkaError = error.args[0]
-        if cause.code() in NO_ANSWER:
-            self._client.poll(0)  # serves the error callback
-            if self._last_error is not None:
-                cause = self._last_error
-        return explain(cause, doing, self._servers)
-
-    def _remember(self, error: KafkaError) -> None:
-        if error.code() != KafkaError._ALL_BROKERS_DOWN or self._last_error is None:  # noqa: SLF001  # librdkafka's own
-            self._last_error = error
+        self._client.poll(0)  # serves the error callback
+        return self._trouble.explained(error.args[0], doing)

@@ -28,6 +28,20 @@ class SeldomTheSame(logging.Filter):
         return fresh
 
 
+class InFields(logging.Filter):
+    """Takes a line apart: its event is `librdkafka`, and what varies stands in `facility`, `client` and `text`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true. A line is `"%s [%s] %s"` with these three, by confluent-kafka as by our own reader."""
+        if isinstance(record.args, tuple) and len(record.args) == len(FIELDS):
+            record.fields = dict(zip(FIELDS, record.args, strict=True))
+            record.msg, record.args = "librdkafka", ()
+        return True
+
+
+FIELDS = ("facility", "client", "text")
+"""Of a line; `engine/logs.py` shows what stands in a record's `fields`."""
 logger = logging.getLogger("streamlake.kafka")
 """Where librdkafka's own log lines go (they appear when the client is polled)."""
 logger.addFilter(SeldomTheSame())
+logger.addFilter(InFields())  # after the other one, which looks at the whole line

@@ -6,6 +6,7 @@ import structlog
 from confluent_kafka import KafkaError
 
 from streamlake.config.model import PipelineConfig
+from streamlake.engine.codes.kafka import DEAD_LETTER_TOO_LARGE, DEAD_LETTER_UNKNOWN, NO_DEAD_LETTER_TOPIC
 from streamlake.engine.contracts import Beat
 from streamlake.engine.errors import ConfigError, DeadLetterError, SourceError
 from streamlake.engine.kafka.letter_records import LESS, MESSAGE_BYTES_DEFAULT, LetterRecords
@@ -80,10 +81,12 @@ class KafkaDeadLetters:
         )
         try:
             if self.topic not in admin.shapes([self.topic]):
-                advice = f"`streamlake topics apply {self._config.path or 'PIPELINE.yaml'}` makes it"
-                raise DeadLetterError(f"the dead-letter topic {self.topic} does not exist: {advice}")
+                advice = f"`streamlake topics apply {self._config.words}` makes it"
+                raise DeadLetterError(
+                    f"the dead-letter topic {self.topic} does not exist: {advice}", code=NO_DEAD_LETTER_TOPIC
+                )
         except (SourceError, ConfigError) as error:
-            raise DeadLetterError(f"dead-letter topic {self.topic}: {error}") from error
+            raise DeadLetterError(f"dead-letter topic {self.topic}: {error}", code=error.code) from error
         return admin
 
     def _topic_limit(self, admin: TopicAdmin) -> int:
@@ -101,14 +104,19 @@ class KafkaDeadLetters:
         for index, (letter, less) in letters.items():
             key, value, headers = self._records.fitting(letter, less)
             producer.send_one(self.topic, key, value, headers, index)
-        found = producer.flush()
+        try:
+            found = producer.flush()
+        except SourceError as error:
+            self._producer = None  # it can't go on; the letters are sent again by whoever comes next
+            raise DeadLetterError(f"dead-letter topic {self.topic}: {error}") from None
         errors = dict(found.tagged)
         found.tagged.clear()
         unknown = found.sent - found.acked - found.failed
         if unknown:
             self._producer = None  # what it still reports would be taken for another letter's
             raise DeadLetterError(
-                f"dead-letter topic {self.topic}: nothing is known of {unknown} letters that were sent"
+                f"dead-letter topic {self.topic}: nothing is known of {unknown} letters that were sent",
+                code=DEAD_LETTER_UNKNOWN,
             )
         return errors
 
@@ -123,7 +131,9 @@ class KafkaDeadLetters:
 
     def _error(self, producer: RecordProducer, errors: Mapping[int, KafkaError], letters: int) -> DeadLetterError:
         what = f"dead-letter topic {self.topic}: {len(errors)} of {letters} letters not acknowledged"
-        return DeadLetterError(producer.sentence(next(iter(errors.values())), what))
+        error = next(iter(errors.values()))
+        code = DEAD_LETTER_TOO_LARGE if error.code() in _TOO_LARGE else None
+        return DeadLetterError(producer.sentence(error, what), code=code)
 
 
 _TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})

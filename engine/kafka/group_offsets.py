@@ -15,7 +15,9 @@ from streamlake.engine.kafka.positions import without_position
 from streamlake.engine.records import TopicPartition
 
 _AGAIN_SECONDS = 0.1
-_COORDINATOR_MOVES = frozenset(
+SLICE_SECONDS = 5.0
+"""How long one question may take before it is looked whether it can be answered at all."""
+COORDINATOR_MOVES = frozenset(
     {
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -23,6 +25,7 @@ _COORDINATOR_MOVES = frozenset(
         KafkaError._WAIT_COORD,  # noqa: SLF001  # librdkafka's own codes have a leading underscore
     }
 )
+_ASKED_AGAIN = COORDINATOR_MOVES | {KafkaError._TIMED_OUT}  # noqa: SLF001  # as above
 
 
 class GroupOffsets:
@@ -46,9 +49,12 @@ class GroupOffsets:
         deadline = time.monotonic() + timeout_seconds
         while True:
             try:
-                found = self._consumer.committed(wanted, timeout=timeout_seconds)
+                left = max(0.1, deadline - time.monotonic())
+                found = self._consumer.committed(wanted, timeout=min(left, SLICE_SECONDS))
             except KafkaException as error:
-                if error.args[0].code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
+                if (forbidden := self._forbidden()) is not None:
+                    raise explained(forbidden) from None
+                if error.args[0].code() not in _ASKED_AGAIN or time.monotonic() > deadline:
                     raise explained(error.args[0]) from None
             else:
                 refused = [place.error for place in found if place.error is not None]
@@ -56,3 +62,8 @@ class GroupOffsets:
                     raise explained(refused[0])
                 return {TopicPartition(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
             time.sleep(_AGAIN_SECONDS)
+
+    def _forbidden(self) -> KafkaError | None:
+        """That we may not ask for the group's coordinator; it comes as a message, and the question times out."""
+        message = self._consumer.poll(0)
+        return message.error() if message is not None else None

@@ -20,6 +20,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.kafka.explain import Properties, explain, make_client
+from streamlake.engine.kafka.trouble import Trouble, fatal_in
 from streamlake.engine.records import Header
 
 FAST_SECONDS = 0.001
@@ -56,6 +57,7 @@ _KINDS: dict[int, FailureKind] = {
     KafkaError.MSG_SIZE_TOO_LARGE: "too_large",
     KafkaError.RECORD_LIST_TOO_LARGE: "too_large",
     KafkaError.INVALID_RECORD: "invalid",
+    KafkaError.INVALID_TIMESTAMP: "invalid",
     KafkaError._QUEUE_FULL: "not_stored",  # noqa: SLF001  # librdkafka's own
     KafkaError._UNKNOWN_TOPIC: "not_stored",  # noqa: SLF001  # librdkafka's own
     KafkaError._UNKNOWN_PARTITION: "not_stored",  # noqa: SLF001  # librdkafka's own
@@ -67,6 +69,11 @@ _KINDS: dict[int, FailureKind] = {
     KafkaError.POLICY_VIOLATION: "not_stored",
 }
 """What an error says of the record; any other one says nothing: it may be stored."""
+
+
+def failure_kind(error: KafkaError) -> FailureKind:
+    """What becomes of a record that was reported with this error."""
+    return _KINDS.get(error.code(), "unknown")
 
 
 class Shipment:
@@ -130,6 +137,7 @@ class LoopProducer:
         self._patience_seconds = patience_seconds
         self._servers = str(properties.get("bootstrap.servers", ""))
         self._trouble = trouble
+        self._heard = Trouble(properties)
         self._former: list[tuple[Producer, float]] = []
         self._fatal = self._stale = False
         """Of the client in use: it can't go on; it has something that was given up."""
@@ -226,8 +234,8 @@ class LoopProducer:
     def failure(self, error: KafkaError) -> Failure:
         """What an error says of its record."""
         self._fatal = self._fatal or error.fatal()
-        kind = _KINDS.get(error.code(), "unknown")
-        said = str(explain(error, "sending", self._servers))
+        kind = failure_kind(error)
+        said = str(self._heard.sentence(error, "sending"))
         if kind in ("unknown", "not_stored"):
             self._trouble(said)
         return Failure(kind, said)
@@ -237,7 +245,7 @@ class LoopProducer:
         try:
             found = self._producer.list_topics(topic, timeout=seconds).topics[topic]
         except KafkaException as error:
-            return str(explain(error.args[0], f"asking for {topic}", self._servers))
+            return str(self._heard.explained(error.args[0], f"asking for {topic}"))
         if found.error is not None:
             return str(explain(found.error, f"asking for {topic}", self._servers))
         leaderless = sum(partition.leader < 0 for partition in found.partitions.values())
@@ -249,7 +257,7 @@ class LoopProducer:
             await asyncio.wait_for(self._empty.wait(), seconds)
         for producer in self._all():
             producer.purge()
-            producer.poll(0)
+            self._poll(producer)
 
     def close(self) -> None:
         """Let go of the connections. `drain` first."""
@@ -272,12 +280,13 @@ class LoopProducer:
     def _error(self, error: KafkaError) -> None:
         """An error of the client itself, told by `poll`."""
         self._fatal = self._fatal or error.fatal()
-        self._trouble(str(explain(error, "writing", self._servers)))
+        self._heard.heard(error)
+        self._trouble(str(self._heard.sentence(error, "writing")))
 
     def _tick(self) -> None:
-        self._producer.poll(0)
+        self._poll(self._producer)
         if self._single is not None:
-            self._single.poll(0)
+            self._poll(self._single)
         if self._former:
             self._former = [former for former in self._former if self._is_waited_for(*former)]
         self._renew()
@@ -294,7 +303,15 @@ class LoopProducer:
         """Whether a former producer still has something; after `until` what it has is dropped."""
         if self._loop.time() > until:
             producer.purge()
-        return bool(producer.poll(0)) or len(producer) > 0
+        return bool(self._poll(producer)) or len(producer) > 0
+
+    def _poll(self, producer: Producer) -> int:
+        """Serve what a producer has to report; a fatal error of it is heard as any other."""
+        try:
+            return producer.poll(0)
+        except KafkaException as raised:
+            self._error(fatal_in(raised))
+            return 1
 
 
 def check_properties(properties: Properties, patience_seconds: float) -> None:

@@ -5,14 +5,16 @@ fetched, and the coordinator refuses the commit of one who is no member any more
 """
 
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Assignment
 
 from streamlake.engine.kafka.explain import make_client
 from streamlake.engine.kafka.positions import with_position, without_position
+from streamlake.engine.kafka.trouble import Trouble
 from streamlake.engine.records import TopicPartition
 
 log = structlog.get_logger("streamlake.membership")
@@ -22,6 +24,12 @@ LEAVE_SECONDS = 5.0
 """How long a commit on leaving, and the leaving itself, wait for a coordinator that gives no answer. Left to itself,
 librdkafka waits a minute for each; but neither is worth the patience of whoever has asked us to end."""
 
+FORBIDDEN_MAX = 2
+"""So often it may be forbidden to join at first: rights may be given this moment."""
+AGAIN_SECONDS = 30.0
+"""An error that comes again and again is said now and then."""
+_FORBIDDEN = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
+
 Callback = Callable[[Sequence[TopicPartition]], None]
 
 
@@ -30,13 +38,20 @@ class KafkaMembership:
 
     def __init__(self, topics: Sequence[str], properties: Mapping[str, object]) -> None:
         self._topics = list(topics)
-        self._consumer: Consumer = make_client(Consumer, {**properties, "on_commit": _committed})
+        self._group = properties.get("group.id")
+        self._trouble = Trouble(properties)
+        heard = {"on_commit": _committed, "error_cb": self._trouble.heard}
+        self._consumer: Consumer = make_client(Consumer, {**properties, **heard})
         self._asking: threading.Thread | None = None  # for our seat
+        self._was_in = False
+        self._forbidden = 0
+        self._said, self._said_at = "", 0.0
 
     def join(self, assigned: Callback, revoked: Callback, lost: Callback) -> None:
         """Subscribe. Cooperative in both protocols: only what changes hands is stopped."""
 
         def on_assign(consumer: Consumer, partitions: list[Assignment]) -> None:
+            self._was_in = True
             # A position of our own, which nobody reads from: without one the client asks for the committed offset
             # and reports an error for each partition that has none.
             consumer.incremental_assign([with_position(source, 0, None) for source in _ours(partitions)])
@@ -54,11 +69,22 @@ class KafkaMembership:
         self._consumer.subscribe(self._topics, on_assign=on_assign, on_revoke=on_revoke, on_lost=on_lost)
 
     def poll(self) -> None:
-        """Serve rebalances; what comes as a message can only be an error, since nothing is fetched."""
+        """Serve rebalances; what comes as a message can only be an error, since nothing is fetched.
+
+        Raises SourceError where Kafka forbids to join, again and again, and we were never in: nothing would ever come.
+        """
         message = self._consumer.poll(0)
         error = message.error() if message is not None else None
-        if error is not None:
-            log.warning("group", error=error.str())
+        if error is None:
+            return
+        sentence = self._trouble.sentence(error, f"joining the group {self._group}")
+        if error.code() in _FORBIDDEN and not self._was_in:
+            self._forbidden += 1
+            if self._forbidden >= FORBIDDEN_MAX:
+                raise sentence
+        if str(sentence) != self._said or time.monotonic() - self._said_at > AGAIN_SECONDS:
+            self._said, self._said_at = str(sentence), time.monotonic()
+            log.warning("group", error=self._said)
 
     def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> None:
         """Commit as a member; a refused commit is logged, for the ledger decides."""
@@ -133,6 +159,6 @@ def _ours(partitions: Sequence[Assignment]) -> list[TopicPartition]:
     return sorted(TopicPartition(each.topic, each.partition) for each in partitions)
 
 
-def _committed(error: object, partitions: Sequence[Assignment]) -> None:
+def _committed(error: KafkaError | None, partitions: Sequence[Assignment]) -> None:
     if error is not None:
-        log.warning("group offset not committed", error=str(error), partitions=len(partitions))
+        log.warning("group offset not committed", error=error.str(), partitions=len(partitions))

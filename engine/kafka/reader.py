@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from confluent_kafka import TopicPartition as Assignment
 
+from streamlake.engine.codes.kafka import UNREACHABLE
 from streamlake.engine.errors import PositionLostError, SourceError
 from streamlake.engine.kafka.batches import batch_of, offset_of
 from streamlake.engine.kafka.explain import Properties, explain, make_client
@@ -89,7 +90,9 @@ class TopicRangeReader:
         messages: list[Message] = []
         while not messages and self._end < within.next:
             if time.monotonic() > deadline:
-                raise SourceError(f"{doing}: nothing came from {self._servers} within {self._timeout:g} s")
+                raise SourceError(
+                    f"{doing}: nothing came from {self._servers} within {self._timeout:g} s", code=UNREACHABLE
+                )
             try:
                 # A call waits for as many as it is asked for: so it waits long for one only.
                 chunk = self._consumer.consume(MESSAGES_MAX, timeout=GATHER_SECONDS)

@@ -5,9 +5,10 @@ Names and meanings: https://github.com/confluentinc/librdkafka/blob/v2.16.0/CONF
 
 from confluent_kafka import Consumer, Producer
 
-from streamlake.config.kafka import KafkaSettings, SecuritySettings
+from streamlake.config.kafka import KafkaSettings
 from streamlake.engine.kafka.client_log import logger
 from streamlake.engine.kafka.explain import make_client
+from streamlake.engine.kafka.security import security_properties
 
 DELIVERY_TIMEOUT_MS = 120_000
 """How long one record may be retried before it counts as failed; `kafka.properties` may say otherwise."""
@@ -108,6 +109,8 @@ def check_properties(kafka: KafkaSettings) -> None:
     """Let librdkafka look at the settings without talking to a broker. Raises ConfigError with what it refuses."""
     # Without any broker no connection is tried.
     silent = {"bootstrap.servers": "", "log_level": 0}
+    if kafka.security.mechanism == "OAUTHBEARER":
+        silent["security.protocol"] = "SSL"  # else each of the two would ask for a token
     make_client(Consumer, member_properties(kafka, "streamlake-check") | silent).close()
     make_client(Producer, producer_properties(kafka, "streamlake-check") | silent)
 
@@ -119,21 +122,8 @@ def _connection(kafka: KafkaSettings, client_id: str) -> dict[str, object]:
         "logger": logger,
         # A broker that is back is found within a second, not after librdkafka's ten.
         "reconnect.backoff.max.ms": 1000,
-        **_security(kafka.security),
+        **security_properties(kafka.security),
     }
-
-
-def _security(security: SecuritySettings) -> dict[str, object]:
-    found: dict[str, object | None] = {
-        "security.protocol": security.protocol,
-        "sasl.mechanism": security.mechanism,
-        "sasl.username": security.username,
-        "sasl.password": security.password.get_secret_value() if security.password else None,
-        "ssl.ca.location": str(security.ca) if security.ca else None,
-        "ssl.certificate.location": str(security.certificate) if security.certificate else None,
-        "ssl.key.location": str(security.key) if security.key else None,
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _chosen(kafka: KafkaSettings, *, without: tuple[str, ...]) -> dict[str, object]:

@@ -42,8 +42,14 @@ class KafkaSource:
         self._source, self._next, self._epoch, self._until = source, next_offset, leader_epoch, until
         self._bytes_mean = 0.0
         self._flowing = False  # something came with the last call
+        self._in_hand = 0
         self._servers = str(properties.get("bootstrap.servers"))
         self._reader = open_reader(source, properties, next_offset, leader_epoch)
+
+    @property
+    def in_hand(self) -> int:
+        """See `contracts.Source`."""
+        return self._in_hand
 
     def slices(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Iterator[Batch]:
         """See `contracts.Source`. The memory it takes is that of one slice and of the client's own queue."""
@@ -55,6 +61,7 @@ class KafkaSource:
                 self._read(limits, taken, began)
                 if reader.rows and not rows and not taken.rows:
                     began = since = time.monotonic()
+                self._in_hand = taken.rows + reader.rows
                 wanted = go_on()
                 position, epoch = reader.position() or (self._next, self._epoch)
                 now = time.monotonic()

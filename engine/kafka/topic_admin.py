@@ -1,13 +1,11 @@
-"""Orders to a Kafka cluster: topics made, grown and set; and the settings they have."""
+"""Orders to a Kafka cluster: topics made, grown and set."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs forget to export them
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
-    ConfigSource,
     NewPartitions,
     NewTopic,
     ResourceType,
@@ -16,31 +14,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs f
 from streamlake.engine.kafka.admin import ClusterAdmin
 
 
-@dataclass(frozen=True, slots=True)
-class TopicSetting:
-    """One setting of a topic: its value (None when secret), and whether it was set on the topic itself."""
-
-    value: str | None
-    own: bool
-
-
 class TopicAdmin(ClusterAdmin):
     """A ClusterAdmin that may also make and alter topics; same errors."""
-
-    def settings(self, topics: Iterable[str]) -> dict[str, dict[str, TopicSetting]]:
-        """Every setting of each of `topics`; all of them must exist."""
-        names = sorted(set(topics))
-        doing = f"asking for the settings of {', '.join(names)}"
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        if not names:
-            return {}
-        futures = self._ask(doing, lambda: self._client.describe_configs(resources, **self._bounded()))
-        answers = {resource.name: self._result(doing, future) for resource, future in futures.items()}
-        own = {ConfigSource.DYNAMIC_TOPIC_CONFIG, ConfigSource.DYNAMIC_TOPIC_CONFIG.value}  # enum or number, by version
-        return {
-            name: {key: TopicSetting(entry.value, entry.source in own) for key, entry in answers[name].items()}
-            for name in names
-        }
 
     def create_topic(
         self, name: str, partitions: int | None, replication_factor: int | None, config: Mapping[str, str]

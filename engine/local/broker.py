@@ -74,6 +74,23 @@ class Broker:
         return "\n".join(tail for tail in tails if tail) or "(it wrote nothing)"
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One more way in, beside PLAINTEXT: a name of capital letters, Kafka's word for its security, and a port.
+
+    What it needs of certificates and accounts is said by broker settings `listener.name.<name in small letters>.…`.
+    """
+
+    name: str
+    protocol: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        """By name, since a certificate is made out to one."""
+        return f"localhost:{self.port}"
+
+
 def java_command(java: Java, jars: Sequence[Path], log_path: Path, java_options: Sequence[str]) -> list[str]:
     """`java` with Kafka on its class path and its log in `log_path`; the main class comes next."""
     return [
@@ -91,7 +108,11 @@ def java_command(java: Java, jars: Sequence[Path], log_path: Path, java_options:
 
 
 def write_properties(
-    broker: Broker, cluster: Sequence[Broker], extra: Mapping[str, str], proxied: tuple[int, int] | None = None
+    broker: Broker,
+    cluster: Sequence[Broker],
+    extra: Mapping[str, str],
+    proxied: tuple[int, int] | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> None:
     """Writes the broker's `server.properties`; `extra` comes last and wins.
 
@@ -101,15 +122,17 @@ def write_properties(
     second, told = "", ""
     if proxied is not None:
         second, told = (f",PROXIED://{LOOPBACK}:{port}" for port in proxied)
+    more = "".join(f",{one.name}://{one.address}" for one in listeners)
+    kinds = "".join(f",{one.name}:{one.protocol}" for one in listeners)
     in_sync_min = 2 if replicas == 3 else 1
     settings = {
         "process.roles": "broker,controller",
         "node.id": str(broker.node_id),
         "controller.quorum.voters": ",".join(each.voter for each in cluster),
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://{LOOPBACK}:{broker.controller_port}{second}",
-        "advertised.listeners": f"PLAINTEXT://{broker.address}{told}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
+        "listeners": f"PLAINTEXT://{broker.address},CONTROLLER://{LOOPBACK}:{broker.controller_port}{second}{more}",
+        "advertised.listeners": f"PLAINTEXT://{broker.address}{told}{more}",
+        "listener.security.protocol.map": f"PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT{kinds}",
         "log.dirs": str(broker.data_folder),
         "auto.create.topics.enable": "false",  # a mistyped topic name is an error, as in production
         "default.replication.factor": str(replicas),

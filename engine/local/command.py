@@ -8,12 +8,20 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from streamlake.engine.errors import Exit
+from streamlake.engine.errors import Exit, LocalError
+from streamlake.engine.local.airflow import LocalAirflow
 from streamlake.engine.local.gcs import BUCKET, LocalGcs
 from streamlake.engine.local.kafka import LocalKafka
 from streamlake.engine.local.lock import read_lock
 
 CHECK_SECONDS = 0.5
+
+AIRFLOW_READY = """\
+Apache Airflow is ready at {url}, with the DAGs of {dags}
+Its data {data_fate}; its logs are in {folder}
+
+Ctrl-C stops it.
+"""
 
 KAFKA_READY = """\
 Apache Kafka {version} is ready: {nodes} at {bootstrap_servers}
@@ -81,6 +89,17 @@ def run_gcs(port: int | None = None, data_dir: Path | None = None, buckets: Sequ
         )
 
     return _run(lambda: LocalGcs(port, data_dir, wanted), ready)
+
+
+def run_airflow(dags: Path, port: int | None = None, data_dir: Path | None = None) -> int:
+    """Runs an Airflow with these DAGs, the rest as `run_kafka` has it; tasks have the environment of this process."""
+    if not dags.is_dir():
+        raise LocalError(f"there is no folder {dags}; say --dags FOLDER, where your DAGs are, e.g. those of a clone")
+
+    def ready(airflow: LocalAirflow) -> str:
+        return AIRFLOW_READY.format(url=airflow.url, dags=dags, data_fate=_data_fate(data_dir), folder=airflow.folder)
+
+    return _run(lambda: LocalAirflow(dags, port=port, data_dir=data_dir, say=_say), ready)
 
 
 def _run(server: Callable[[], AbstractContextManager[S]], ready: Callable[[S], str]) -> int:

@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+CHILDREN = Path("/proc/thread-self/children")
 WAIT_STEP_SECONDS = 0.02
 
 
@@ -119,6 +121,7 @@ class Guardian:
                 server.kill()  # ends a stopped (SIGSTOP) one, too
         for server in self._servers.values():
             server.wait()
+        _end_orphans()
         if self._temporary:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -131,6 +134,7 @@ def main(starter_pid: int, folder: str) -> int:
     if not _lock(path / ".in-use"):
         _say({"error": "in use"})
         return 1
+    _adopt_orphans()
     guardian = Guardian(starter_pid, path, temporary=not folder)
     _say({"folder": str(path)})
     guardian.run()
@@ -168,6 +172,20 @@ def _die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we asked
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _adopt_orphans() -> None:
+    """What a server leaves behind when it dies becomes our child (PR_SET_CHILD_SUBREAPER): Airflow has many."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _end_orphans() -> None:
+    """End what servers that are gone have left behind: with each that ends, its own children come to us."""
+    while CHILDREN.exists() and (pids := CHILDREN.read_text().split()):
+        for pid in map(int, pids):
+            os.kill(pid, signal.SIGKILL)  # it is ours, and so not somebody else's, until we have waited for it
+            os.waitpid(pid, 0)
 
 
 def _say(message: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 from streamlake.engine.errors import LocalError
 from streamlake.engine.kafka.probe import wait_until_ready
 from streamlake.engine.local.artifacts import kafka_jars
-from streamlake.engine.local.broker import Broker, format_storage, write_properties
+from streamlake.engine.local.broker import Broker, Listener, format_storage, write_properties
 from streamlake.engine.local.cluster import Cluster
 from streamlake.engine.local.guarded import GuardedProcesses
 from streamlake.engine.local.java import find_java
@@ -33,13 +33,13 @@ class LocalKafka:
     (and the ports, where they are still free) for a next time; without it everything is gone in the end. `properties`
     are broker settings that win over ours. `say` is told what takes long. Nodes are counted from 1. `proxied` puts a
     proxy before the nodes: for each of them a second port it listens on, and the proxy's port, which it names to those
-    who come that way.
+    who come that way. `listeners` are more ways into a single node, with TLS or a sign-in.
 
     Whatever happens to this process, no broker outlives it (`guardian.py`). A LocalError says what went wrong, for a
     broker that does not start with the end of its log.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each by its name
         self,
         nodes: int = 1,
         *,
@@ -47,15 +47,18 @@ class LocalKafka:
         data_dir: Path | None = None,
         properties: Mapping[str, str] | None = None,
         proxied: Sequence[tuple[int, int]] = (),
+        listeners: Sequence[Listener] = (),
         quick_start: bool = True,
         start_seconds_max: float = 90.0,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         if nodes not in NODES_ALLOWED:
             raise LocalError(f"a local Kafka has 1 node, or 3 so that one may die and the others go on; not {nodes}")
+        if listeners and nodes > 1:
+            raise LocalError("more listeners are for a Kafka of one node: leave `listeners` out, or say nodes=1")
         self._nodes, self._port, self._data_dir = nodes, port, data_dir
         self._properties = dict(properties or {})
-        self._proxied = proxied
+        self._proxied, self._listeners = proxied, listeners
         self._java_options = QUICK_START if quick_start else ()
         self._start_seconds_max = start_seconds_max
         self._say = say
@@ -89,7 +92,7 @@ class LocalKafka:
             for number, broker in enumerate(self._brokers):
                 format_storage(broker, cluster.cluster_id, checkpoint)
                 proxied = self._proxied[number] if self._proxied else None
-                write_properties(broker, self._brokers, self._properties, proxied)
+                write_properties(broker, self._brokers, self._properties, proxied, self._listeners)
                 self._commands[broker.name] = broker.command(java, jars, self._java_options)
                 self._spawn(broker)
             for broker in self._brokers:

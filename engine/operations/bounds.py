@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from streamlake.config.values import seconds
 from streamlake.engine.errors import UsageError
 
-Place = Literal["earliest", "latest", "offset", "time"]
+Place = Literal["earliest", "latest", "offset", "time", "missing", "landed"]
 
 KNOWN = "earliest, latest, an offset (12345), a timestamp (2026-01-31T06:00:00Z) or how long ago (-2h, -7d, -90m)"
 PARTITION_MAX = 99_999
@@ -28,11 +28,17 @@ class Bound:
     """One end of a range as it was said, not yet an offset of any partition.
 
     `number` is the offset, or of a `time` the milliseconds since 1970 of the first record that lies behind the bound.
+    Those of a backfill that were not said are `missing` and `landed`: from the first offset that nobody has landed, up
+    to what is there.
     """
 
     said: str
     place: Place
     number: int = 0
+
+
+FROM_WHAT_IS_MISSING = Bound("what is missing", "missing")
+UP_TO_WHAT_LANDED = Bound("what has landed", "landed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +57,22 @@ class Bounds:
         return "offset" in (self.first.place, self.next.place)
 
 
-def parse_bounds(first: str, following: str, *, now: datetime, zone: tzinfo | None = None) -> Bounds:
+def parse_bounds(first: str | None, following: str | None, *, now: datetime, zone: tzinfo | None = None) -> Bounds:
     """`--from` and `--to` as bounds; `now` is aware, `zone` that of timestamps which name none.
+
+    None is what a backfill means where nothing was said.
 
     Raises UsageError: no bound at all, no zone, in the future, or the wrong way round.
     """
     bounds = Bounds(
-        parse_bound(first, option="--from", now=now, zone=zone),
-        parse_bound(following, option="--to", now=now, zone=zone),
+        FROM_WHAT_IS_MISSING if first is None else parse_bound(first, option="--from", now=now, zone=zone),
+        UP_TO_WHAT_LANDED if following is None else parse_bound(following, option="--to", now=now, zone=zone),
     )
     begins, ends = bounds.first, bounds.next
     if begins.place == "latest":
-        raise UsageError("--from latest: nothing lies behind the end; say where the replay begins")
+        raise UsageError("--from latest: nothing lies behind the end; say where it begins")
     if ends.place == "earliest":
-        raise UsageError("--to earliest: nothing lies before the beginning; say where the replay ends")
+        raise UsageError("--to earliest: nothing lies before the beginning; say where it ends")
     if begins.place == ends.place and begins.number >= ends.number:
         raise UsageError(f"--to {ends.said} does not lie behind --from {begins.said}: did you mean them the other way?")
     return bounds

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 
-from streamlake.engine.operations.dead_fold import folded_field, folded_message
+from streamlake.engine.folding import folded_field, folded_message
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
 
 Dimension = Literal["reason", "field", "validator", "fingerprint", "topic", "partition", "message", "hour", "day"]

@@ -5,6 +5,7 @@ the HTTP edge's refusals, which stand in the topic alone.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast, get_args
 
@@ -27,8 +28,23 @@ def list_topic_letters(reader: TopicReader, topic: str, wanted: LetterFilter) ->
             for index in range(len(batch)):
                 found = letter_from_message(batch, index)
                 decided_by_wanted = wanted.wants_validator(found.validator, found.fingerprint)
-                if wanted.wants(found.letter) and wanted.wants_time(found.refused_at) and decided_by_wanted:
+                if wanted.run not in (None, found.run) or not decided_by_wanted:
+                    continue
+                if wanted.wants(found.letter) and wanted.wants_time(found.refused_at):
                     yield found
+
+
+def edge_letters(reader: TopicReader, topic: str, wanted: LetterFilter) -> Iterator[FoundLetter]:
+    """Those of the messages that are wanted that the HTTP edge refused: they stand in no file, and in no other topic.
+
+    The place of each is that of its message. Raises SourceError.
+    """
+    topic_id = reader.topic_id(topic) or ""
+    for found in list_topic_letters(reader, topic, wanted):
+        if found.letter.offset < 0:
+            partition, offset = map(int, found.found_in.split("/")[-2:])
+            letter = replace(found.letter, source=TopicPartition(topic, partition), offset=offset)
+            yield replace(found, letter=letter, topic_id=topic_id, meant_for=found.letter.source.topic)
 
 
 def letter_from_message(batch: Batch, index: int) -> FoundLetter:

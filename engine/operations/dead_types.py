@@ -14,6 +14,7 @@ class LetterFilter:
     `field` is a JSON pointer: it and what lies below it, or a pattern with `*`. `since` and `until` (aware, half-open)
     are about when the record was refused: the commit of its ledger entry, or its time in the dead-letter topic.
     `validator` is a type of the YAML, `fingerprint` its version, of which the beginning will do; only files say it.
+    `run`: the letters of this run, all of them; without one, those that stand for what readers see.
     """
 
     reason: Reason | None = None
@@ -25,6 +26,7 @@ class LetterFilter:
     until: datetime | None = None
     validator: str | None = None
     fingerprint: str | None = None
+    run: str | None = None
 
     def wants_source(self, source: TopicPartition) -> bool:
         """False where no letter of the partition can be wanted."""
@@ -52,7 +54,9 @@ class LetterFilter:
 class FoundLetter:
     """A dead letter and where it was found: a file under the root, or a place in the dead-letter topic.
 
-    `fingerprint` is the validator's version, "" in the topic, whose copies don't say it. `truncated` says that the
+    `fingerprint` is the validator's version, `topic_id` the id of the record's topic; both are "" in the dead-letter
+    topic, whose copies don't say them. `meant_for`: the topic of a record that the HTTP edge refused, where its own
+    place is that in the dead-letter topic (`edge_letters`). `truncated` says that the
     value was left out of the copy in the topic, and where the whole one is.
     """
 
@@ -63,6 +67,8 @@ class FoundLetter:
     found_in: str
     fingerprint: str = ""
     truncated: str | None = None
+    topic_id: str = ""
+    meant_for: str = ""
 
 
 def _lies_below(field: str, wanted: str) -> bool:

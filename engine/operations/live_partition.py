@@ -1,5 +1,6 @@
-"""What the ledger of one partition says of a range of offsets: by its totals, and not by every entry."""
+"""What the ledgers of one partition say of a range of offsets: by their totals, and not by every entry."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -8,6 +9,7 @@ from itertools import pairwise
 from streamlake.engine.contracts import Ledger
 from streamlake.engine.entries import Entry, Head
 from streamlake.engine.operations.ledger_search import committed_since, first_seq_where, reaches
+from streamlake.engine.operations.lineage import Lineage
 from streamlake.engine.records import OffsetRange, TopicPartition
 
 PACE_ENTRIES = 64
@@ -44,7 +46,7 @@ class Fates:
 
 
 @dataclass
-class LivePartition:
+class LedgerPart:
     """One partition of one run, of which the newest entries are read, and those at the edges of what is asked for."""
 
     ledger: Ledger
@@ -60,12 +62,7 @@ class LivePartition:
     @cached_property
     def range(self) -> OffsetRange:
         """The offsets that the ledger accounts for."""
-        return OffsetRange(self.head.next - self._total.accounted, self.head.next)
-
-    @property
-    def topic_id(self) -> str | None:
-        """The topic that was read; None before the first entry."""
-        return self.head.topic_id
+        return OffsetRange(self.head.first, self.head.next)
 
     def fates(self, wanted: OffsetRange) -> Fates:
         """What became of the offsets `wanted`, at the cost of an entry for each edge.
@@ -73,7 +70,7 @@ class LivePartition:
         Where an edge falls into an entry with both landed and refused records, how many of each lie inside is
         estimated by its share: which offsets were refused stands in the dead-letter file alone.
         """
-        known = _overlap(wanted, self.range)
+        known = wanted.overlap(self.range)
         found = self._below(known.next) - self._below(known.first) if known else Fates()
         return found + Fates(not_read=len(wanted) - len(known))
 
@@ -103,15 +100,23 @@ class LivePartition:
                 return min(entry.next, below) if behind and inside else entry.first
         return None
 
+    @cached_property
+    def _newest(self) -> Sequence[Entry]:
+        return list(self.ledger.entries(self.run, self.source, max(0, self.head.seq - PACE_ENTRIES)))
+
+    def cpu(self) -> tuple[float, int]:
+        """CPU seconds that workers spent on batches lately, and how many records these had; of those that say it."""
+        told = [entry for entry in self._newest if entry.cpu_seconds]
+        return sum(entry.cpu_seconds for entry in told), sum(entry.read for entry in told)
+
     def pace(self) -> float | None:
         """Records a second between two commits of one worker, as fast as it was seen lately; None where it was not.
 
         Only batches at least half as large as the largest count: a small one may have come right behind another.
         """
-        newest = list(self.ledger.entries(self.run, self.source, max(0, self.head.seq - PACE_ENTRIES)))
         seen = [
             (entry.read, _seconds_between(before, entry))
-            for before, entry in pairwise(newest)
+            for before, entry in pairwise(self._newest)
             if entry.kind == "data"  # and what stands before it is its own writer's, a claim at least
         ]
         most = max((read for read, _ in seen), default=0)
@@ -138,6 +143,62 @@ class LivePartition:
         return self._seen[offset]
 
 
+@dataclass(frozen=True)
+class LivePartition:
+    """One partition as readers see it: the pieces of its ledgers that stand, in offset order."""
+
+    pieces: Sequence[tuple[LedgerPart, OffsetRange]]
+
+    @classmethod
+    def of(cls, lineage: Lineage, source: TopicPartition, topic_id: str) -> "LivePartition | None":
+        """What has landed of that topic; None where nothing has. Raises LedgerDamagedError."""
+        parts: dict[str, LedgerPart] = {}
+        found: list[tuple[LedgerPart, OffsetRange]] = []
+        for piece in lineage.pieces(source):
+            if piece.topic_id in (None, topic_id):
+                part = parts.setdefault(piece.run.run, LedgerPart(lineage.ledger, piece.run.run, source))
+                found.append((part, piece.range))
+        return cls(found) if found else None
+
+    @property
+    def range(self) -> OffsetRange:
+        """From the first offset that has landed to behind the last one."""
+        return OffsetRange(self.pieces[0][1].first, self.pieces[-1][1].next)
+
+    @property
+    def total(self) -> Fates:
+        """What became of all of it."""
+        return self.fates(self.range)
+
+    def fates(self, wanted: OffsetRange) -> Fates:
+        """What became of the offsets `wanted`, at the cost of an entry for each edge: see `LedgerPart.fates`."""
+        parts = [(part, span.overlap(wanted)) for part, span in self.pieces]
+        known = sum((part.fates(within) for part, within in parts if within), Fates())
+        return known + Fates(not_read=len(wanted) - sum(len(within) for _, within in parts))
+
+    def cuts_an_entry(self, wanted: OffsetRange) -> bool:
+        """Whether `fates` of this range are estimated in part."""
+        parts = ((part, span.overlap(wanted)) for part, span in self.pieces)
+        return any(part.cuts_an_entry(within) for part, within in parts if within)
+
+    def offset_at(self, timestamp_ms: int, below: int, *, behind: bool) -> int | None:
+        """Where the first landed record of that time or later lies among the offsets below `below`; None: nowhere."""
+        for part, span in self.pieces:
+            found = part.offset_at(timestamp_ms, min(below, span.next), behind=behind)
+            if found is not None:
+                return max(found, span.first)
+        return None
+
+    def pace(self) -> float | None:
+        """Records a second between two commits of one worker, as it was seen lately; None where it was not."""
+        return next((pace for part, _ in reversed(self.pieces) if (pace := part.pace())), None)
+
+    def cpu(self) -> tuple[float, int]:
+        """See `LedgerPart.cpu`: of all that has landed."""
+        told = [part.cpu() for part in {part.run: part for part, _ in self.pieces}.values()]
+        return sum(seconds for seconds, _ in told), sum(records for _, records in told)
+
+
 def _fates_up_to(entry: Entry | None) -> Fates:
     """The totals that the entry says."""
     if entry is None:
@@ -151,18 +212,13 @@ def _part(entry: Entry, within: OffsetRange) -> Fates:
     if entry.kind != "data":
         return Fates(given_up=len(within))
     skipped, holes = (
-        sum(len(_overlap(span, within)) for span in spans) for spans in (entry.skipped_offsets, entry.holes)
+        sum(len(span.overlap(within)) for span in spans) for spans in (entry.skipped_offsets, entry.holes)
     )
     rows = len(within) - skipped - holes
     of = entry.landed + entry.refused
     refused = rows * entry.refused // of if of else 0
     size = sum(file.bytes for file in entry.files)
     return Fates(rows - refused, refused, skipped, holes, 0, 0, rows * size // of if of else 0)
-
-
-def _overlap(one: OffsetRange, other: OffsetRange) -> OffsetRange:
-    first = max(one.first, other.first)
-    return OffsetRange(first, max(first, min(one.next, other.next)))
 
 
 def _seconds_between(before: Entry, entry: Entry) -> float:

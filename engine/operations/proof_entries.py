@@ -65,7 +65,7 @@ def entry_defects(
     for message in (*_shape_faults(entry), *_count_faults(entry)):
         yield defect("ledger", message, entry.range)
     for file in entry.files:
-        for message in _name_faults(entry, file):
+        for message in _name_faults(entry, file, identity.output):
             yield defect("foreign", message, entry.range, file.final)
 
 
@@ -78,10 +78,7 @@ def _order_faults(entry: Entry, before: Entry | None) -> Iterator[str]:
     if entry.totals != (before.totals if before else Totals()).plus(entry.kind, entry, entry.committed_at):
         yield "says other totals than the entry before with its own counts added"
     if entry.kind == "claim":
-        if entry.epoch != (before.epoch + 1 if before else 1):
-            yield f"claims epoch {entry.epoch} after {before.epoch if before else 0}"
-        if before and entry.writer == before.writer:
-            yield f"is a claim by the writer that held the partition already ({entry.writer})"
+        yield from _claim_faults(entry, before)
     elif before is None:
         yield f"is the first one and no claim, but {entry.kind}"
     else:
@@ -92,6 +89,16 @@ def _order_faults(entry: Entry, before: Entry | None) -> Iterator[str]:
                 f"is by writer {entry.writer} in epoch {entry.epoch}; "
                 f"{before.writer} holds the partition in epoch {before.epoch}"
             )
+
+
+def _claim_faults(entry: Entry, before: Entry | None) -> Iterator[str]:
+    """A claim is of the next epoch, and by a new writer; a ledger that was closed for good takes none."""
+    if entry.epoch != (before.epoch + 1 if before else 1):
+        yield f"claims epoch {entry.epoch} after {before.epoch if before else 0}"
+    if before and entry.writer == before.writer:
+        yield f"is a claim by the writer that held the partition already ({entry.writer})"
+    if before and before.final:
+        yield "is a claim after a close that was final: nothing may follow"
 
 
 def _shape_faults(entry: Entry) -> Iterator[str]:
@@ -131,10 +138,11 @@ def _count_faults(entry: Entry) -> Iterator[str]:
             yield f"its {kind} files are said to hold {rows} rows, its counts say {counted}"
 
 
-def _name_faults(entry: Entry, file: FileEntry) -> Iterator[str]:
+def _name_faults(entry: Entry, file: FileEntry, output: str) -> Iterator[str]:
     """A file stands in its topic's folder of its kind, under a name that says partition, range and run."""
-    if [unquote(part) for part in file.final.split("/")[:2]] != [file.kind, entry.topic]:
-        yield f"its {file.kind} file does not lie under {file.kind}/{entry.topic}"
+    folder = f"{output}/{file.kind}" if output else file.kind
+    if not file.final.startswith(f"{folder}/") or unquote(file.final[len(folder) + 1 :].split("/")[0]) != entry.topic:
+        yield f"its {file.kind} file does not lie under {folder}/{entry.topic}"
     name = parse_file_name(file.final, entry.topic, (entry.run,))
     if name is None or (name.source, name.run) != (entry.source, entry.run):
         yield f"its {file.kind} file is not named as one of {entry.source} in run {entry.run}"

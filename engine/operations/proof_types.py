@@ -71,7 +71,11 @@ def damage_defect(damage: LedgerDamagedError, run: str | None = None, source: To
 
 @dataclass(slots=True)
 class ProofTotals:
-    """What was looked at; counts of offsets unless their name says otherwise. `bytes` is the size of the files."""
+    """What was looked at; counts of offsets unless their name says otherwise. `bytes` is the size of the files.
+
+    `beside` are offsets that readers of `raw/` don't see: of replays, and of what was superseded. They are proven as
+    all others, and not counted among them.
+    """
 
     runs: int = 0
     partitions: int = 0
@@ -84,6 +88,7 @@ class ProofTotals:
     skipped: int = 0
     holes: int = 0
     gaps: int = 0
+    beside: int = 0
 
 
 @dataclass(slots=True)

@@ -11,9 +11,12 @@ from streamlake.config.model import PipelineConfig
 from streamlake.engine.contracts import Ledger
 from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ForeignRootError, UsageError
+from streamlake.engine.generations import newest_generation
+from streamlake.engine.names import REPLAYS
 from streamlake.engine.operations.bounds import Bound, Bounds
+from streamlake.engine.operations.lineage import Lineage
 from streamlake.engine.operations.live_partition import Fates, LivePartition
-from streamlake.engine.operations.replay_name import live_run, refuse_foreign, run_begun, run_name
+from streamlake.engine.operations.replay_name import refuse_foreign, run_begun, run_name
 from streamlake.engine.operations.replay_ranges import (
     Lives,
     ResolvedRange,
@@ -39,6 +42,15 @@ class ReplayRequest:
     name: str | None = None
     run_of: str | None = None
 
+    @property
+    def said(self) -> str:
+        """All that was said of what is wanted, for a run file: by it the same wish is known again."""
+        if self.run_of is not None:
+            return f"the range of {self.run_of}"
+        topic = "" if self.topic is None else f" of {self.topic}"
+        partitions = "" if self.partitions is None else f", partitions {','.join(map(str, self.partitions))}"
+        return f"{self.bounds}{topic}{partitions}"
+
 
 def plan_replay(config: PipelineConfig, ledger: Ledger, cluster: Cluster, wanted: ReplayRequest) -> ReplayPlan:
     """What this replay would do, resolved now; reads only.
@@ -50,35 +62,44 @@ def plan_replay(config: PipelineConfig, ledger: Ledger, cluster: Cluster, wanted
     bounds, topics, partitions = _selection(config, ledger, wanted)
     shapes = cluster.shapes(topics)
     sources = chosen_partitions(shapes, topics, partitions, config.kafka.bootstrap_servers)
-    if bounds.by_offset and partitions is None and len(sources) > 1:
-        raise UsageError(
-            f"{bounds}: an offset means another record in each of the {len(sources)} partitions; name those that you "
-            "mean by --topic and --partitions"
-        )
+    refuse_one_offset_for_many(bounds, partitions, sources)
     runs = ledger.runs()
     topic_ids = {topic: shapes[topic].topic_id for topic in topics}
-    live, cluster_id = live_run(runs), cluster.cluster_id()
+    live, cluster_id = newest_generation(runs), cluster.cluster_id()
     refuse_foreign(config, [live] if live else runs, cluster_id, topic_ids)
-    lives = _lives(ledger, live, sources, topic_ids)
+    lives = lives_of(Lineage(ledger, runs), sources, topic_ids)
     resolved = resolve(bounds, sources, cluster, lives)
     ranges = {source: one.range for source, one in resolved.items()}
     name = run_name(wanted.name, ranges, topic_ids)
     standing = [run for run in runs if run.run == name]
     refuse_foreign(config, standing, cluster_id, topic_ids)
-    planned = [_partition(source, one, lives) for source, one in resolved.items()]
+    planned = [partition_plan(source, one, lives) for source, one in resolved.items()]
     _refuse_what_is_nowhere(planned)
-    pace = _pace(planned, lives, config.workers.max)
+    pace, cpu_seconds = pace_of(planned, lives, config.workers.max), cpu_seconds_of(planned, lives)
     return ReplayPlan(
         pipeline=config.pipeline,
         run=name,
         bounds=str(bounds) if wanted.run_of is None else f"{bounds}, the range of {wanted.run_of}",
-        output=f"replays/{name}",
+        topic_ids=topic_ids,
+        output=f"{REPLAYS}/{name}",
         live_run=live.run if live else None,
         begun=run_begun(ledger, standing[0], ranges) if standing else None,
         pace=pace,
+        cpu_seconds=cpu_seconds,
         partitions=planned,
         remarks=_remarks(planned, live, pace),
     )
+
+
+def refuse_one_offset_for_many(
+    bounds: Bounds, partitions: Sequence[int] | None, sources: Sequence[TopicPartition]
+) -> None:
+    """Raise UsageError where a bound is an offset, and nobody said of which partitions."""
+    if bounds.by_offset and partitions is None and len(sources) > 1:
+        raise UsageError(
+            f"{bounds}: an offset means another record in each of the {len(sources)} partitions; name those that you "
+            "mean by --topic and --partitions"
+        )
 
 
 def _selection(
@@ -96,25 +117,20 @@ def _selection(
     return Bounds(first, following), chosen_topics(config, source.topic), [source.partition]
 
 
-def _lives(
-    ledger: Ledger, live: RunIdentity | None, sources: Sequence[TopicPartition], topic_ids: Mapping[str, str]
-) -> Lives:
-    """The partitions that the live run has a ledger of. Raises ForeignRootError where one is of another topic."""
-    if live is None:
-        return {}
-    known = set(ledger.partitions(live.run))
-    found = {source: LivePartition(ledger, live.run, source) for source in sources if source in known}
-    for source, one in found.items():
-        here = topic_ids[source.topic]
-        if one.topic_id not in (None, here):
+def lives_of(lineage: Lineage, sources: Sequence[TopicPartition], topic_ids: Mapping[str, str]) -> Lives:
+    """The partitions of which something has landed. Raises ForeignRootError where it is of another topic."""
+    found = {source: LivePartition.of(lineage, source, topic_ids[source.topic]) for source in sources}
+    for source in (source for source, one in found.items() if one is None):
+        if others := [piece.topic_id for piece in lineage.pieces(source)]:
             raise ForeignRootError(
-                f"{source}: the topic was deleted and made anew: what landed is of topic id {one.topic_id}, the broker "
-                f"says {here}. Its offsets mean other records now. Nothing was written"
+                f"{source}: the topic was deleted and made anew: what landed is of topic id {others[-1]}, the broker "
+                f"says {topic_ids[source.topic]}. Its offsets mean other records now. Nothing was written"
             )
-    return found
+    return {source: one for source, one in found.items() if one is not None}
 
 
-def _partition(source: TopicPartition, resolved: ResolvedRange, lives: Lives) -> PartitionPlan:
+def partition_plan(source: TopicPartition, resolved: ResolvedRange, lives: Lives) -> PartitionPlan:
+    """One partition of a plan: what became of its range the first time, and what that says of its size."""
     live, wanted = lives.get(source), resolved.range
     if live is None:
         nothing, expired = Fates(not_read=len(wanted)), Fates(not_read=len(resolved.expired))
@@ -135,7 +151,7 @@ def _partition(source: TopicPartition, resolved: ResolvedRange, lives: Lives) ->
 
 def _estimated(before: Fates, live: LivePartition) -> tuple[int, int | None]:
     """Records and bytes of a range: as counted where it has landed, and elsewhere as in all that has."""
-    known = live.fates(live.range)
+    known = live.total
     delivered = known.records + known.holes
     if not delivered:
         return before.not_read, None
@@ -143,7 +159,7 @@ def _estimated(before: Fates, live: LivePartition) -> tuple[int, int | None]:
     return records, before.file_bytes + round(before.not_read * known.file_bytes / delivered)
 
 
-def _pace(planned: Sequence[PartitionPlan], lives: Lives, workers_max: int) -> Pace | None:
+def pace_of(planned: Sequence[PartitionPlan], lives: Lives, workers_max: int) -> Pace | None:
     """How long it takes at the pace at which the largest of these partitions landed; None where that was not seen."""
     for largest in sorted(planned, key=lambda one: one.records, reverse=True):
         live = lives.get(largest.source)
@@ -153,6 +169,13 @@ def _pace(planned: Sequence[PartitionPlan], lives: Lives, workers_max: int) -> P
             longest = max(*records, sum(records) / workers_max)
             return Pace(pace, largest.source, longest / pace)
     return None
+
+
+def cpu_seconds_of(planned: Sequence[PartitionPlan], lives: Lives) -> float | None:
+    """The CPU seconds that these records took when they landed last; None where no entry says it."""
+    told = [lives[one.source].cpu() for one in planned if one.source in lives]
+    seconds, records = sum(seconds for seconds, _ in told), sum(records for _, records in told)
+    return sum(one.records for one in planned) * seconds / records if records else None
 
 
 def _refuse_what_is_nowhere(planned: Sequence[PartitionPlan]) -> None:
@@ -176,8 +199,6 @@ def _remarks(planned: Sequence[PartitionPlan], live: RunIdentity | None, pace: P
         said.append("nothing lies between these bounds")
     elif pace is None:
         said.append("no time can be expected: the live run has not landed two batches in a row to measure it by")
-    if any(one.range for one in planned):
-        said.append("no CPU time can be expected: ledger entries do not say what they cost")
     return said
 
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal
 
 from streamlake.config.model import PipelineConfig
+from streamlake.engine.counted import counted
 from streamlake.engine.errors import ConfigError, SourceError, UsageError
 from streamlake.engine.operations.bounds import Bound, Bounds
 from streamlake.engine.operations.live_partition import LivePartition
@@ -58,7 +59,9 @@ def chosen_partitions(
     (topic,) = topics
     beyond = [number for number in partitions if number >= shapes[topic].partitions]
     if beyond:
-        raise UsageError(f"--partitions {beyond[0]}: {topic} has {shapes[topic].partitions} partitions, from 0 on")
+        raise UsageError(
+            f"--partitions {beyond[0]}: {topic} has {counted(shapes[topic].partitions, 'partition')}, from 0 on"
+        )
     return [TopicPartition(topic, number) for number in partitions]
 
 
@@ -82,8 +85,8 @@ def resolve(
         if source not in marks or any(source not in offsets for offsets in times.values()):
             raise SourceError(f"{source}: the cluster knew this partition a moment ago, and does not any more")
         by_time = {number: offsets[source] for number, offsets in times.items()}
-        place = _Place(source, *marks[source], by_time, lives.get(source))
-        first, following = place.offset(bounds.first, "--from"), place.offset(bounds.next, "--to")
+        place = Place(source, *marks[source], by_time, lives.get(source))
+        first, following = place.offset(bounds.first, "--from"), place.offset(bounds.next, "--to", behind=True)
         if first > following:
             raise UsageError(
                 f"{source}: --from {bounds.first.said} is offset {first} there, --to {bounds.next.said} is "
@@ -94,7 +97,7 @@ def resolve(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """One partition, and what is known of it when a bound becomes an offset; `by_time` are Kafka's answers."""
 
     source: TopicPartition
@@ -103,11 +106,14 @@ class _Place:
     by_time: Mapping[int, int]
     live: LivePartition | None
 
-    def offset(self, bound: Bound, side: Side) -> int:
-        """The offset that a bound means. Raises UsageError."""
-        if bound.place == "earliest":
+    def offset(self, bound: Bound, side: Side, *, behind: bool = False) -> int:
+        """The offset that a bound means; of a time inside of a file, with `behind`, the one behind that file.
+
+        Raises UsageError.
+        """
+        if bound.place in ("earliest", "missing"):
             return self.low
-        if bound.place == "latest":
+        if bound.place in ("latest", "landed"):
             return self.high
         if bound.place == "offset":
             if bound.number > self.high:
@@ -118,5 +124,5 @@ class _Place:
         offset = self.by_time[bound.number]
         if offset > self.low or self.live is None:
             return offset
-        older = self.live.offset_at(bound.number, self.low, behind=side == "--to")
+        older = self.live.offset_at(bound.number, self.low, behind=behind)
         return offset if older is None else older

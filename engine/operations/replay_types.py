@@ -30,6 +30,13 @@ class Cluster(Protocol):
         """The first offset of a record of that time or later; the end where there is none."""
 
 
+class TopicList(Cluster, Protocol):
+    """What is asked where a topic may be missing; `ClusterAdmin` answers. Raises SourceError and ConfigError."""
+
+    def topic_names(self) -> Sequence[str]:
+        """The names of all topics that this sign-in may see, without Kafka's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionPlan:
     """One partition of a replay.
@@ -71,16 +78,19 @@ class Begun:
 class ReplayPlan:
     """What a replay would do. `output` is relative to the root; `live_run` is None where none has landed anything.
 
-    `remarks` are sentences that a person should read.
+    `cpu_seconds` are what as many records took of workers lately; None where no ledger entry says it. `remarks` are
+    sentences that a person should read.
     """
 
     pipeline: str
     run: str
     bounds: str
+    topic_ids: Mapping[str, str]
     output: str
     live_run: str | None
     begun: Begun | None
     pace: Pace | None
+    cpu_seconds: float | None
     partitions: Sequence[PartitionPlan]
     remarks: Sequence[str]
 

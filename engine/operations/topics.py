@@ -7,8 +7,10 @@ from difflib import get_close_matches
 from functools import partial
 
 from streamlake.config.model import PipelineConfig, TopicSettings
+from streamlake.engine.counted import counted
 from streamlake.engine.errors import SourceError
-from streamlake.engine.kafka.topic_admin import TopicAdmin, TopicSetting
+from streamlake.engine.kafka.admin import TopicSetting
+from streamlake.engine.kafka.topic_admin import TopicAdmin
 from streamlake.engine.records import TopicPartition
 
 VISIBLE_SECONDS_MAX = 30.0
@@ -203,5 +205,4 @@ def _wait_until_visible(topics: Sequence[TopicSettings], admin: TopicAdmin) -> N
 
 
 def _summary(topic: TopicSettings) -> str:
-    partitions = "the broker's default of" if topic.partitions is None else str(topic.partitions)
-    return f"{partitions} partitions"
+    return "the broker's default of partitions" if topic.partitions is None else counted(topic.partitions, "partition")

@@ -89,6 +89,11 @@ class GivenSource:
     def __init__(self, messages: Batch) -> None:
         self._rest: Batch | None = messages
 
+    @property
+    def in_hand(self) -> int:
+        """Nothing waits for more."""
+        return 0
+
     def slices(self, limits: BatchLimits, go_on: Callable[[], bool]) -> Iterator[Batch]:
         """The next batch; the slice that reaches `bytes_max` is its last."""
         del go_on  # asked while nothing comes: here all has come

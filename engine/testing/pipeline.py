@@ -1,6 +1,7 @@
 """Runs a pipeline over given messages, in this process and into memory, and says what became of each."""
 
 import io
+import logging
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -11,16 +12,17 @@ from typing import Any, NamedTuple, Protocol
 
 import fsspec
 import pyarrow.parquet as pq
+import structlog
 
 from streamlake.config.load import load_pipeline
 from streamlake.config.model import PipelineConfig, PluginSettings
 from streamlake.engine.contracts import Ledger, TopicFacts
 from streamlake.engine.entries import Entry, RunIdentity
+from streamlake.engine.generations import FIRST
 from streamlake.engine.letters import NoCopies
 from streamlake.engine.messages import Progress
 from streamlake.engine.poison import validate_here
 from streamlake.engine.records import Batch, DeadLetter, TopicPartition
-from streamlake.engine.start import LIVE_RUN
 from streamlake.engine.testing.messages import GivenSource, Message, Value, given
 from streamlake.engine.worker import Worker
 from streamlake.engine.worker_main import Job, Outside, make_sink, make_validator, parts_of
@@ -124,7 +126,7 @@ def _drop(root: str) -> None:
 
 def _identity(config: PipelineConfig, batches: Mapping[TopicPartition, Batch]) -> RunIdentity:
     return RunIdentity(
-        run=LIVE_RUN,
+        run=FIRST,
         pipeline=config.pipeline,
         group_id=config.kafka.group_id,
         cluster_id="testing",
@@ -140,7 +142,9 @@ def _topic_id(topic: str) -> str:
 
 def _land(config: PipelineConfig, identity: RunIdentity, batch: Batch) -> None:
     """One worker's whole life, on this thread."""
-    job = Job(config, identity, batch.source, batch.range.next, own_process=False, log_format="json")
+    if not structlog.is_configured():  # else each step would be told on standard output
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    job = Job(config, identity, batch.source, batch.range.next, own_process=False, logs=("json", "INFO"))
     outside = Outside(
         open_source=lambda *_: GivenSource(batch),
         dead_letters=NoCopies(),
@@ -161,6 +165,9 @@ class Alone:
         """Nobody waits for it."""
 
     def progress(self, progress: Progress) -> None:
+        """Nobody asks."""
+
+    def holds(self, rows: int, seconds_left: float) -> None:
         """Nobody asks."""
 
     def waits(self, reason: str | None) -> None:

@@ -1,12 +1,17 @@
 """The checks of a sink's reading side: rows and letters byte for byte, a chain of entries, and `prove` over all."""
 
 import hashlib
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
+import pyarrow as pa
+
+from streamlake.engine.abilities import RecordLedger
 from streamlake.engine.contracts import Ledger
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.operations.prove import Subject, prove
-from streamlake.engine.records import TopicPartition
+from streamlake.engine.records import ArrowColumns, TopicPartition
 from streamlake.engine.testing.checks import expect
 from streamlake.engine.testing.sink_bench import (
     IDENTITY,
@@ -71,6 +76,31 @@ def dead_letters_are_kept_as_they_were(bench: SinkBench) -> None:
     expect(not bench.seen(), f"refused ones landed: {bench.seen()}", "BatchStage.add")
 
 
+def records_are_read_again_as_they_came(bench: SinkBench) -> None:
+    """A `RecordLedger`, which no sink has to have, gives back whole records, and of each row what it says."""
+    ledger = bench.ledger()
+    if not isinstance(ledger, RecordLedger):
+        return
+    bench.begin()
+    of = batch_of([*PAYLOADS, b"no json"])
+    refused = len(of) - 1
+    landed(bench.claimed(), of, refused=[refused])
+    files = [file for entry in bench.entries() for file in entry.files]
+    columns = (of.offsets, of.timestamps_ms, of.timestamp_types, of.keys, of.headers, of.values)
+    expected = [
+        (*row[:4], [{"name": name, "value": value} for name, value in row[4]] if row[4] else None, row[5])
+        for row in zip(*columns, strict=True)
+    ]
+    found = _read(part for file in files for part in ledger.records(file))
+    expect([tuple(row.values()) for row in found] == expected, f"read again: {found}", "RecordLedger.records")
+    rows = _read(part for file in files if file.kind == "raw" for part in ledger.contents(file))
+    values = [{"_offset": offset, "value": value} for offset, value in rows_of(of, [refused])]
+    expect(rows == values, f"rows say {rows}", "RecordLedger.contents")
+    letters = _read(part for file in files if file.kind == "dead" for part in ledger.contents(file))
+    why = [{"_offset": refused, "reason": "invalid", "field": "/n"}]
+    expect(letters == why, f"refused are {letters}", "RecordLedger.contents")
+
+
 def entries_are_chained(bench: SinkBench) -> None:
     """Each entry names the sha256 of the one before, and its totals are those of the one before with its own counts."""
     _years(bench)
@@ -131,6 +161,12 @@ def _years(bench: SinkBench) -> None:
             sink.skip_to(sink.head().next + 7, "expired")
         if owner % 2:
             sink.close()
+
+
+def _read(parts: Iterable[ArrowColumns]) -> list[dict[str, Any]]:
+    """The rows of any files, in the order of their offsets."""
+    rows = [row for part in parts for row in pa.table(part).to_pylist()]
+    return sorted(rows, key=lambda row: row["_offset"])
 
 
 def _inspected(ledger: Ledger, file: FileEntry) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from streamlake.engine.contracts import Sink
-from streamlake.engine.testing import sink_checks, sink_ledger_checks, sink_races
+from streamlake.engine.testing import sink_checks, sink_ledger_checks, sink_note_checks, sink_races, sink_run_checks
 from streamlake.engine.testing.checks import Check, run_checks
 from streamlake.engine.testing.sink_bench import Options, SinkBench
 
@@ -31,9 +31,20 @@ SINK_CHECKS: tuple[Check[SinkBench], ...] = tuple(
         sink_ledger_checks.payloads_land_byte_for_byte,
         sink_ledger_checks.any_bytes_land_byte_for_byte,
         sink_ledger_checks.dead_letters_are_kept_as_they_were,
+        sink_ledger_checks.records_are_read_again_as_they_came,
         sink_ledger_checks.entries_are_chained,
         sink_ledger_checks.the_ledger_reads_what_was_committed,
         sink_ledger_checks.prove_holds,
+        sink_run_checks.several_runs_are_kept_apart,
+        sink_run_checks.what_was_closed_for_good_takes_nothing_any_more,
+        sink_run_checks.moved_rows_have_their_new_name_alone,
+        sink_run_checks.what_becomes_of_a_run_is_decided_once,
+        sink_run_checks.a_run_that_was_forgotten_leaves_its_name_used_up,
+        sink_run_checks.what_was_staged_in_vain_is_collected,
+        sink_note_checks.a_note_is_written_once,
+        sink_note_checks.of_writers_of_a_note_at_once_all_get_what_one_wrote,
+        sink_note_checks.notes_are_listed_beside_what_landed,
+        sink_note_checks.a_note_has_no_name_among_what_landed,
         sink_races.of_threads_that_claim_at_once_one_commits,
         sink_races.of_processes_that_claim_at_once_one_commits,
         sink_races.a_writer_killed_at_any_moment_loses_and_doubles_nothing,

@@ -84,9 +84,14 @@ int store_add(Store *store, const void *bytes, size_t size) {
 
 void store_release(Store *store) {
     if (atomic_fetch_sub(&store->references, 1) != 1) return;
-    free(store->data);
-    free(store->ends);
-    free(store->valid);
+    if (store->owner != NULL) {
+        store->owner->release(store->owner);
+        free(store->owner);
+    } else {
+        free(store->data);
+        free(store->ends);
+        free(store->valid);
+    }
     free(store);
 }
 
@@ -299,11 +304,59 @@ static PyObject *bytes_arrow(PyObject *object, PyObject *arguments) {
 
 /* -- the type ------------------------------------------------------------------------------------------------------- */
 
-/* Bytes(items): for tests, and for whoever has a list. */
+/* An Arrow array of binary or string, taken over with its buffers; NULL with an exception set. */
+static Store *store_of_arrow(const struct ArrowSchema *schema, struct ArrowArray *array) {
+    if (strcmp(schema->format, "z") != 0 && strcmp(schema->format, "u") != 0) {
+        PyErr_Format(PyExc_TypeError, "Arrow's format %s: only binary (z) and string (u) are taken", schema->format);
+        return NULL;
+    }
+    if (array->length == 0) return store_new(0, 0); /* it need not have any buffers */
+    Store *store = calloc(1, sizeof *store);
+    struct ArrowArray *taken = store ? malloc(sizeof *taken) : NULL;
+    if (taken == NULL) {
+        free(store);
+        PyErr_NoMemory();
+        return NULL;
+    }
+    /* The interface's own way of moving: the structure is copied, and the one that was given is marked as released. */
+    *taken = *array;
+    array->release = NULL;
+    atomic_init(&store->references, 1);
+    store->owner = taken;
+    store->valid = (uint8_t *)taken->buffers[0];
+    store->ends = (int32_t *)taken->buffers[1];
+    /* Nothing but empty ones may be without a buffer; here NULL would mean null. */
+    store->data = (uint8_t *)(taken->buffers[2] ? taken->buffers[2] : "");
+    store->rows = (size_t)(taken->offset + taken->length);
+    store->nulls = store->valid != NULL && taken->null_count != 0; /* whether there may be any: -1 is not known */
+    return store;
+}
+
+/* `items` has `__arrow_c_array__`. */
+static PyObject *bytes_of_arrow(PyTypeObject *type, PyObject *items) {
+    PyObject *capsules = PyObject_CallMethod(items, "__arrow_c_array__", NULL), *schema, *array;
+    if (capsules == NULL) return NULL;
+    int64_t first = 0, rows = 0;
+    Store *store = NULL;
+    if (PyArg_ParseTuple(capsules, "OO", &schema, &array)) {
+        const struct ArrowSchema *said = PyCapsule_GetPointer(schema, "arrow_schema");
+        struct ArrowArray *held = said ? PyCapsule_GetPointer(array, "arrow_array") : NULL;
+        if (held != NULL) {
+            first = held->offset;
+            rows = held->length;
+            store = store_of_arrow(said, held);
+        }
+    }
+    Py_DECREF(capsules);
+    return store ? bytes_new(type, store, rows ? (Py_ssize_t)first : 0, (Py_ssize_t)rows) : NULL;
+}
+
+/* Bytes(items): an Arrow array's own buffers, or a copy of any other sequence. */
 static PyObject *bytes_make(PyTypeObject *type, PyObject *arguments, PyObject *names) {
     PyObject *items;
     static char *keywords[] = {"items", NULL};
     if (!PyArg_ParseTupleAndKeywords(arguments, names, "O", keywords, &items)) return NULL;
+    if (PyObject_HasAttrString(items, "__arrow_c_array__")) return bytes_of_arrow(type, items);
     PyObject *list = PySequence_List(items);
     if (list == NULL) return NULL;
     Py_ssize_t n = PyList_Size(list);

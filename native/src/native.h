@@ -12,9 +12,10 @@ typedef struct {
     atomic_long references;
     uint8_t *data;
     size_t size, room;
-    int32_t *ends; /* ends[0] is 0, ends[n] where row n - 1 ends */
-    uint8_t *valid; /* a bit for each row */
+    int32_t *ends; /* ends[n] is where row n - 1 ends and row n begins */
+    uint8_t *valid; /* a bit for each row; NULL where all are valid, which only an owner's are */
     size_t rows, rows_room, nulls;
+    struct ArrowArray *owner; /* of the buffers, where they are another library's: then nothing is added */
 } Store;
 
 Store *store_new(size_t rows, size_t bytes);
@@ -37,6 +38,8 @@ typedef struct {
 /* Takes over the reference to the store. */
 PyObject *bytes_new(PyTypeObject *type, Store *store, Py_ssize_t first, Py_ssize_t rows);
 
-static inline int store_valid(const Store *store, size_t row) { return store->valid[row >> 3] >> (row & 7) & 1; }
+static inline int store_valid(const Store *store, size_t row) {
+    return store->valid == NULL || (store->valid[row >> 3] >> (row & 7) & 1);
+}
 
 #endif

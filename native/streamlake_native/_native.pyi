@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias, final, overload
+from typing import Any, Protocol, TypeAlias, final, overload
 
 # A rule: the kinds of JSON values that are allowed, as a sum of 1 null, 2 boolean, 4 number without fraction and
 # exponent, 8 other number, 16 string, 32 array, 64 object; and what holds of some of them, None for no more:
@@ -29,12 +29,18 @@ Out: TypeAlias = tuple[int, tuple[Out, ...]]
 # A column: rows, nulls, Arrow's validity, offsets and data; None for a buffer that it has not.
 Filled: TypeAlias = tuple[int, int, bytes | None, bytes | None, bytes | None]
 
+class ArrowItems(Protocol):
+    """An Arrow array of any library's."""
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+
 @final
 class Bytes(Sequence[bytes | None]):
     """A sequence of bytes and None in one buffer, of 2 GiB at most; Arrow takes it as it is."""
 
     nbytes: int
-    def __new__(cls, items: Iterable[bytes | None]) -> Bytes: ...
+    def __new__(cls, items: Iterable[bytes | None] | ArrowItems) -> Bytes:
+        """Of an Arrow array (binary or string) the buffers are kept. Raises TypeError for one of another type."""
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[bytes | None]: ...
     @overload

@@ -10,9 +10,9 @@ _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 _PATTERNS = {"date": f"^{_DATE}$", "time": f"^{_TIME}$", "date-time": f"^{_DATE}[Tt]{_TIME}$"}
 
 # Where schemas lie inside a schema (JSON Schema 2020-12, Core 10 and 11); elsewhere, as in `const`, are values.
-_NAMED = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas")
-_LISTED = ("allOf", "anyOf", "oneOf", "prefixItems")
-_SINGLE = (
+NAMED = ("$defs", "definitions", "properties", "patternProperties", "dependentSchemas")
+LISTED = ("allOf", "anyOf", "oneOf", "prefixItems")
+SINGLE = (
     *("not", "if", "then", "else", "items", "contains", "additionalProperties", "propertyNames"),
     *("unevaluatedItems", "unevaluatedProperties", "contentSchema"),
 )
@@ -23,13 +23,13 @@ def with_strict_formats(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     strict = dict(schema)
-    for keyword in _SINGLE:
+    for keyword in SINGLE:
         if keyword in strict:
             strict[keyword] = with_strict_formats(strict[keyword])
-    for keyword in _LISTED:
+    for keyword in LISTED:
         if isinstance(strict.get(keyword), list):
             strict[keyword] = [with_strict_formats(part) for part in strict[keyword]]
-    for keyword in _NAMED:
+    for keyword in NAMED:
         if isinstance(strict.get(keyword), Mapping):
             strict[keyword] = {name: with_strict_formats(part) for name, part in strict[keyword].items()}
     declared = strict.get("format")

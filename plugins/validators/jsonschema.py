@@ -1,6 +1,7 @@
 """The validator `jsonschema`: the payload fits a JSON Schema (draft 2020-12, formats asserted)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from itertools import compress
 from pathlib import Path
@@ -23,11 +24,10 @@ from streamlake.plugins.validators.fingerprint import fingerprint_of
 from streamlake.plugins.validators.formats import with_strict_formats
 from streamlake.plugins.validators.options import GateOptions, options_of, read_options
 from streamlake.plugins.validators.schema_decoder import Decoder, decoder_of, undecided
+from streamlake.plugins.validators.schema_file import SETTING, JsonObject, SchemaSource, read_schema
+from streamlake.plugins.validators.schema_keywords import unknown_keywords
+from streamlake.plugins.validators.schema_problems import DRAFT, schema_problems
 from streamlake.plugins.validators.wording import message_of, pointer_of, shown
-
-DRAFT = "https://json-schema.org/draft/2020-12/schema"
-
-JsonObject = dict[str, Any]
 
 _COMPILER = version("jsonschema_rs")  # it says it nowhere else; asked once, for that takes 7 ms
 _TYPED_ROWS = 1000
@@ -38,9 +38,16 @@ _MISFITS_MAX = 2
 class JsonSchemaOptions(GateOptions):
     """The options of `jsonschema`."""
 
-    schema_: str | JsonObject = pydantic.Field(alias="schema", description="path of a JSON file, or the schema itself")
+    schema_: str | JsonObject = pydantic.Field(
+        alias="schema",
+        examples=["orders.schema.json"],
+        description="Path of a JSON file, relative to the (first) YAML, or the schema itself. Change it when what was "
+        "agreed changes; `streamlake replay run` lands again what it decided wrongly.",
+    )
     unknown_formats: Literal["refuse", "ignore"] = pydantic.Field(
-        "refuse", description="what becomes of a `format` that this validator can't check"
+        "refuse",
+        description="What becomes of a `format` that this validator can't check: refuse the schema, or ignore it. "
+        "Change it to ignore where formats are annotations, as OpenAPI's int64.",
     )
 
 
@@ -50,12 +57,12 @@ class JsonSchemaValidator:
     contract_version = CONTRACT_VERSION
     payload: PayloadKind = "json"
 
-    def __init__(
-        self, schema: JsonObject, gate: Gate, *, origin: str, ignore_unknown_formats: bool, columns: bool
-    ) -> None:
-        """`origin` names the schema in errors. Raises ConfigError when it can't be used."""
-        self._gate, self._schema = gate, schema
-        self._validator = _compiled(schema, origin, ignore_unknown_formats=ignore_unknown_formats)
+    def __init__(self, source: SchemaSource, gate: Gate, *, ignore_unknown_formats: bool, columns: bool) -> None:
+        """Raises ConfigError when the schema can't be used."""
+        schema = source.schema
+        self._gate, self._schema, self._source = gate, schema, source
+        self._validator = _compiled(source, ignore_unknown_formats=ignore_unknown_formats)
+        origin = str(source.file or SETTING)
         self._columns: tuple[Column, ...] | None = columns_of(schema, origin) if columns else None
         self._decoder = decoder_of(schema, gate, self._columns)
         decides = {
@@ -79,18 +86,22 @@ class JsonSchemaValidator:
 
         Raises ConfigError on a bad option, an unreadable file, a bad schema or a `$ref` that leaves the schema.
         """
-        read = read_options(JsonSchemaOptions, options, "jsonschema")
-        if isinstance(read.schema_, str):
-            path = base_dir / read.schema_
-            schema, origin = _read(path), str(path)
-        else:
-            schema, origin = read.schema_, "validator.schema"
-        ignore = read.unknown_formats == "ignore"
-        return cls(schema, read.gate(), origin=origin, ignore_unknown_formats=ignore, columns=columns)
+
+        def look(given: Mapping[str, Any]) -> None:
+            if isinstance(given.get("schema"), str | dict):
+                _compiled(_source_of(given["schema"], base_dir), ignore_unknown_formats=True)
+
+        read = read_options(JsonSchemaOptions, options, "jsonschema", look)
+        source, ignore = _source_of(read.schema_, base_dir), read.unknown_formats == "ignore"
+        return cls(source, read.gate(), ignore_unknown_formats=ignore, columns=columns)
 
     def json_schema(self) -> Mapping[str, object]:
         """The schema, as it was given."""
         return self._gate.described(self._schema)
+
+    def warnings(self) -> Sequence[str]:
+        """Words of the schema that are no keywords."""
+        return list(unknown_keywords(self._source))
 
     def validate(self, batch: Batch) -> Verdict:
         """Refuse what is not JSON and what the schema does not allow, each with its first broken rule."""
@@ -200,48 +211,28 @@ def _denied(allowed: list[Any]) -> Iterator[bool]:
     return (answer is False for answer in allowed)
 
 
-def _compiled(schema: JsonObject, origin: str, *, ignore_unknown_formats: bool) -> jsonschema_rs.Validator:
-    declared = schema.get("$schema", DRAFT)
+def _source_of(schema: str | JsonObject, base_dir: Path) -> SchemaSource:
+    return read_schema(base_dir / schema) if isinstance(schema, str) else SchemaSource(schema)
+
+
+def _compiled(source: SchemaSource, *, ignore_unknown_formats: bool) -> jsonschema_rs.Validator:
+    """Raises ConfigError with everything that is wrong with the schema."""
+    declared = source.schema.get("$schema", DRAFT)
     if not isinstance(declared, str) or declared.removesuffix("#") != DRAFT:
-        raise ConfigError(f"{origin}: `$schema` is {shown(declared)}; this validator speaks {DRAFT} alone.")
-    options: Any = {
-        "validate_formats": True,
-        "ignore_unknown_formats": ignore_unknown_formats,
-        "retriever": _fetch_nothing,
-        "mask": "it",  # how messages call the value, which stands beside them, cut to a length
-    }
-    try:
-        jsonschema_rs.Draft202012Validator(schema, **options)  # as it was written, so that errors name its own places
-        return jsonschema_rs.Draft202012Validator(with_strict_formats(schema), **options)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        raise ConfigError(_unusable(origin, error)) from None
-
-
-def _unusable(origin: str, error: Exception) -> str:
-    """What is wrong with the schema: the place in it, the value there, and what to do."""
-    message = str(getattr(error, "message", error))
-    where, hint = pointer_of(getattr(error, "instance_path", ())), ""
-    if "is not present in a registry" in message:
-        message = message.partition(" and retrieving it failed")[0]
-        hint = " A `$ref` may point into the schema itself only (`#/$defs/…`); nothing is ever fetched."
-    elif "Unknown format" in message:
-        message = message.partition(". Adjust")[0]
-        hint = " Mend the name, or write `unknown_formats: ignore`."
-    place = f" at {where} ({shown(getattr(error, 'instance', None))})" if where else ""
-    return f"{origin} is no usable JSON Schema{place}: {message_of(message)}.{hint}"
+        place = source.place(["$schema"])
+        raise ConfigError(f"{place}: `$schema` is {shown(declared)}; this validator speaks {DRAFT} alone.")
+    compiled = partial(
+        jsonschema_rs.Draft202012Validator,
+        validate_formats=True,
+        ignore_unknown_formats=ignore_unknown_formats,
+        retriever=_fetch_nothing,
+        mask="it",  # how messages call the value, which stands beside them, cut to a length
+    )
+    problems = list(schema_problems(source, compiled))  # of what was written, so that they name its own places
+    if problems:
+        raise ConfigError(*problems)
+    return compiled(with_strict_formats(source.schema))
 
 
 def _fetch_nothing(uri: str) -> NoReturn:
     raise ValueError(f"{uri} is not fetched")
-
-
-def _read(path: Path) -> JsonObject:
-    try:
-        schema = orjson.loads(path.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"validator.schema: {path} can't be read: {error.strerror}.") from None
-    except orjson.JSONDecodeError as error:
-        raise ConfigError(f"validator.schema: {path} is not JSON: {error}.") from None
-    if not isinstance(schema, dict):
-        raise ConfigError(f"validator.schema: {path} holds {shown(schema)}; a schema is a JSON object.")
-    return schema

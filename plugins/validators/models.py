@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import pkgutil
 import sys
 import traceback
 from pathlib import Path
@@ -72,8 +73,9 @@ def _module(module_name: str, path: str) -> ModuleType:
     except ModuleNotFoundError as error:
         # The same exception for a module that is not there and for one that misses another one.
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            near = nearest(error.name, [found.name for found in pkgutil.iter_modules()], cutoff=0.8)
             raise ConfigError(
-                f"{OPTION} is `{path}`: there is no module `{error.name}`. Is its folder in `python_path`, "
+                f"{OPTION} is `{path}`: there is no module `{error.name}`.{near} Is its folder in `python_path`, "
                 "or its package installed?"
             ) from None
         raise ConfigError(_failed(path, module_name, error)) from None
@@ -85,13 +87,18 @@ def _failed(path: str, module_name: str, error: BaseException) -> str:
     """That the import itself failed, with the last line of the user's code that ran."""
     frames = traceback.extract_tb(error.__traceback__)[1:]  # the first one is ours
     own = [frame for frame in frames if frame.filename != importlib.__file__ and frame.filename[0] != "<"]
-    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    file, line = (own[-1].filename, own[-1].lineno) if own else (None, None)
+    if isinstance(error, SyntaxError):  # of which nothing ran
+        file, line = error.filename, error.lineno
+    place = f" ({file}, line {line})" if file else ""
     what = message_of(f"{type(error).__name__}: {error}")
     return f"{OPTION} is `{path}`: module `{module_name}` is there, but its import failed{place}: {what}"
 
 
 def _models_of(module: ModuleType, name: str) -> str:
     models = [
-        key for key, value in vars(module).items() if isinstance(value, type) and issubclass(value, pydantic.BaseModel)
+        key
+        for key, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, pydantic.BaseModel) and value.__module__ != "pydantic.main"
     ]
     return f"{nearest(name, models)} Its models are: {', '.join(sorted(models))}." if models else ""

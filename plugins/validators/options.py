@@ -1,12 +1,12 @@
 """Reads a validator's options from the YAML, and answers a bad one with what is allowed."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import pydantic
-from pydantic_core import ErrorDetails
+from pydantic.fields import FieldInfo
 
 from streamlake.engine.contracts import PluginOption
 from streamlake.engine.errors import ConfigError
@@ -24,9 +24,16 @@ class GateOptions(NoOptions):
     """What every validator of JSON can be told."""
 
     depth_max: int = pydantic.Field(
-        DEPTH_MAX_DEFAULT, ge=1, le=DEPTH_MAX_LIMIT, description="how many levels arrays and objects may nest"
+        DEPTH_MAX_DEFAULT,
+        ge=1,
+        le=DEPTH_MAX_LIMIT,
+        description="How many levels arrays and objects may nest. Change it where your records nest deeper.",
     )
-    top_level: TopLevel = pydantic.Field("object", description="what the payload itself may be")
+    top_level: TopLevel = pydantic.Field(
+        "object",
+        description="What the payload itself may be. Change it to any where arrays, texts or numbers alone are "
+        "records, too.",
+    )
 
     def gate(self) -> Gate:
         """The gate these options describe."""
@@ -39,7 +46,7 @@ def options_of(kind: type[NoOptions]) -> Sequence[PluginOption]:
     return [
         PluginOption(
             field.alias or name,
-            _type_in_words(field.annotation),
+            _type_in_words(field.annotation) + _limits_in_words(field.metadata),
             None if field.is_required() else _default_in_words(field.default),
             field.description or "",
         )
@@ -50,13 +57,26 @@ def options_of(kind: type[NoOptions]) -> Sequence[PluginOption]:
 OptionsT = TypeVar("OptionsT", bound=NoOptions)
 
 
-def read_options(kind: type[OptionsT], options: Mapping[str, object], validator: str) -> OptionsT:
-    """`options` as `kind`; raises ConfigError with one sentence for every bad, missing or unknown option."""
+def read_options(
+    kind: type[OptionsT],
+    options: Mapping[str, object],
+    validator: str,
+    look: Callable[[Mapping[str, object]], object] = lambda _: None,
+) -> OptionsT:
+    """`options` as `kind`; raises ConfigError with one sentence for every bad, missing or unknown option.
+
+    `look` says by a ConfigError what is wrong with what an option names, where others are wrong, too: else a file that
+    is not there would only be found when the last option is right.
+    """
     try:
         return kind.model_validate(dict(options))
     except pydantic.ValidationError as error:
-        known = [field.alias or name for name, field in kind.model_fields.items()]
-        raise ConfigError(*dict.fromkeys(_problem(details, validator, known) for details in error.errors())) from None
+        problems = list(_problems(error, kind, validator))
+    try:
+        look(options)
+    except ConfigError as error:
+        problems += error.problems
+    raise ConfigError(*dict.fromkeys(problems))
 
 
 def no_columns(validator: str) -> ConfigError:
@@ -67,9 +87,9 @@ def no_columns(validator: str) -> ConfigError:
     )
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: list[str], *, cutoff: float = 0.6) -> str:
     """` Did you mean …?` for a near miss, with a blank before it; else nothing."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=cutoff)
     return f" Did you mean `{close[0]}`?" if close else ""
 
 
@@ -86,16 +106,40 @@ def _type_in_words(annotation: Any) -> str:
     return " | ".join(_type_in_words(part) for part in get_args(annotation) if part is not NoneType)
 
 
+def _limits_in_words(metadata: Sequence[Any]) -> str:
+    """`, 1 to 200` for a number that has limits."""
+    least, most = (
+        next((getattr(part, name) for part in metadata if hasattr(part, name)), None) for name in ("ge", "le")
+    )
+    return "" if least is None or most is None else f", {least} to {most}"
+
+
 def _default_in_words(default: object) -> str:
     return "" if default is None else str(default)
 
 
-def _problem(details: ErrorDetails, validator: str, known: list[str]) -> str:
-    option = str(details["loc"][0]) if details["loc"] else ""
-    where = f"validator.{option}"
-    options = f"The options of `{validator}` are: {', '.join(known)}." if known else f"`{validator}` has no options."
-    if details["type"] == "extra_forbidden":
-        return f"{where} ({shown(details['input'])}): there is no such option.{nearest(option, known)} {options}"
-    if details["type"] == "missing":
-        return f"{where} is missing: validator `{validator}` needs it. {options}"
-    return f"{where} is {shown(details['input'])}: {details['msg'][0].lower()}{details['msg'][1:]}."
+def _problems(error: pydantic.ValidationError, kind: type[NoOptions], validator: str) -> Iterator[str]:
+    fields = {field.alias or name: field for name, field in kind.model_fields.items()}
+    options = f"The options of `{validator}` are: {', '.join(fields)}." if fields else f"`{validator}` has no options."
+    for details in error.errors():
+        option = str(details["loc"][0]) if details["loc"] else ""
+        where = f"validator.{option}"
+        if details["type"] == "extra_forbidden":
+            hint = nearest(option, list(fields))
+            yield f"{where} ({shown(details['input'])}): there is no such option.{hint} {options}"
+        elif details["type"] == "missing":
+            yield f"{where} is missing: validator `{validator}` needs it.{_example(option, fields[option])} {options}"
+        elif details["type"].endswith("_type"):  # of a union each member says so: all of them in one sentence
+            words = _type_in_words(fields[option].annotation).split(" | ")
+            meant = " or ".join(_MEANT.get(word, word) for word in words)
+            yield f"{where} is {shown(details['input'])}: it must be {meant}.{_example(option, fields[option])}"
+        else:
+            yield f"{where} is {shown(details['input'])}: {details['msg'][0].lower()}{details['msg'][1:]}."
+
+
+_MEANT = {"number": "a number", "mapping": "a mapping"}
+
+
+def _example(option: str, field: FieldInfo) -> str:
+    """` For instance schema: orders.schema.json.`, with a blank before it, where the option has an example."""
+    return f" For instance {option}: {field.examples[0]}." if field.examples else ""

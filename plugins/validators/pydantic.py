@@ -34,8 +34,16 @@ from streamlake.plugins.validators.wording import message_of, pointer_of, shown
 class PydanticOptions(GateOptions):
     """The options of `pydantic`."""
 
-    model: str = pydantic.Field(description="import path of the model, `module:Class`")
-    strict: bool | None = pydantic.Field(None, description="convert nothing (true) or what pydantic can (false)")
+    model: str = pydantic.Field(
+        examples=["models:Order"],
+        description="Import path of the model, `module:Class`; found by python_path or installed. Change it when what "
+        "was agreed changes; `streamlake replay run` lands again what it decided wrongly.",
+    )
+    strict: bool | None = pydantic.Field(
+        None,
+        description="Convert nothing (true), or what pydantic can (false); left out, the model's own configuration "
+        'holds. Change it to true where "12" for 12 is a mistake of the producer.',
+    )
 
 
 class PydanticValidator:
@@ -91,7 +99,12 @@ class PydanticValidator:
         Raises ConfigError on a bad option, a model that can't be imported, or one no columns can be made of.
         """
         del base_dir
-        read = read_options(PydanticOptions, options, "pydantic")
+
+        def look(given: Mapping[str, object]) -> None:
+            if isinstance(model := given.get("model"), str):
+                load_model(model)
+
+        read = read_options(PydanticOptions, options, "pydantic", look)
         return cls(load_model(read.model), read.gate(), strict=read.strict, columns=columns)
 
     def json_schema(self) -> Mapping[str, object] | None:

@@ -48,11 +48,11 @@ def test_topics_are_compared_made_shown_and_then_as_they_should_be(pipeline: Pat
     assert found.returncode == 1
     assert found.stdout.splitlines() == [
         f"{topic}: is missing, wanted with 2 partitions",
-        f"{topic}.dlq: is missing, wanted with 1 partitions",
+        f"{topic}.dlq: is missing, wanted with 1 partition",
     ]
     found = streamlake("topics", "apply", str(pipeline))
     assert found.returncode == 0, found.stderr
-    assert found.stdout.splitlines() == [f"{topic}: made with 2 partitions", f"{topic}.dlq: made with 1 partitions"]
+    assert found.stdout.splitlines() == [f"{topic}: made with 2 partitions", f"{topic}.dlq: made with 1 partition"]
     assert streamlake("topics", "diff", str(pipeline)).stdout == "no difference\n"
     assert streamlake("topics", "apply", str(pipeline)).stdout.startswith("nothing to do")
     shown = streamlake("topics", "describe", str(pipeline)).stdout.splitlines()
@@ -169,4 +169,4 @@ def test_a_pipeline_with_several_topics_wants_to_be_told_which(pipeline: Path) -
     several = ["--set", "kafka.topics=[{name: a}, {name: b}]"]
     found = streamlake("produce", str(pipeline), "--generate", "orders", *several)
     assert found.returncode == 2
-    assert found.stderr == "say which topic: --topic, one of a, b\n"
+    assert found.stderr == "say which topic: --topic, one of a, b [SL0202]\n"

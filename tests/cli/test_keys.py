@@ -88,7 +88,7 @@ def test_all_streams_may_be_asked_for_by_their_sign(pipeline: Path) -> None:
         (["new", "--name", "x", "--stream", "*", "--stream", "orders"], 2, "must be names of streams, or * alone"),
         (["new"], 2, "Missing option '--name'"),
         (["new", "--name", ""], 2, "the name must be 1 to 100 printable characters"),
-        (["revoke"], 2, "Missing argument 'ID'"),
+        (["revoke"], 2, "Missing argument: it takes PIPELINE.yaml... ID"),
         (["revoke", "abcdefgh"], 2, "there is no key 'abcdefgh'; there are: none"),
         (["list", "--set", "http.keys_file=orders.yaml"], 78, "orders.yaml: is no keys file: "),
         (["new", "--name", "x", "--set", "http.keys_file=nowhere/keys.json"], 78, "keys.json: can't be written"),

@@ -13,6 +13,7 @@ from streamlake.engine.contracts import CONTRACT_VERSION, PluginOption
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.plugin_list import load, plugins
 from streamlake.engine.registry import known, validator_class
+from streamlake.plugins.sinks.file.backends.gcs.options import GcsOptions
 from streamlake.plugins.sinks.file.options import OPTIONS, FileSinkOptions
 
 TELLING = """
@@ -128,16 +129,24 @@ def test_all_of_our_own_load_carry_the_version_and_tell_what_they_really_take() 
     assert told["json"] == {"depth_max": "64", "top_level": "object"}
     assert told["jsonschema"] == {"schema": None, "unknown_formats": "refuse", **told["json"]}
     assert told["pydantic"] == {"model": None, "strict": "", **told["json"]}
-    assert list(told["file"]) == list(FileSinkOptions.__slots__)
+    gcs = [f"gcs.{name}" for name in GcsOptions.__slots__]
+    assert list(told["file"]) == [*FileSinkOptions.__slots__[:-1], *gcs]
+    assert FileSinkOptions.__slots__[-1] == "gcs"
 
 
 def test_the_file_sinks_defaults_are_those_it_tells() -> None:
     parsed = FileSinkOptions.parse({"root": "x"})
     for option in OPTIONS:
-        if option.name not in ("root", "compression", "row_group_bytes_max"):
+        if option.name not in ("root", "compression", "row_group_bytes_max") and not option.name.startswith("gcs."):
             assert option.default == getattr(parsed, option.name)
+    own = {name.removeprefix("gcs."): told for name, told in _defaults().items() if name.startswith("gcs.")}
+    assert GcsOptions.parse({name: told for name, told in own.items() if told}, Path()) == GcsOptions()
     assert FileSinkOptions.parse({"root": "x", "row_group_bytes_max": _told("row_group_bytes_max").default}) == parsed
     assert (_told("compression").default or "").startswith(parsed.compression)
+
+
+def _defaults() -> dict[str, str | None]:
+    return {option.name: option.default for option in OPTIONS}
 
 
 def _told(name: str) -> PluginOption:

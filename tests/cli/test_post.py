@@ -129,7 +129,7 @@ def test_a_wrong_key_ends_it_with_the_answers_words_and_what_was_sent(orders: st
     assert done.stdout.startswith("2 of 4 records stored")
     assert done.stderr.splitlines()[-1] == (
         f"{edge.url} takes nothing from line 4 on: 401 An API key is needed: none was sent; "
-        "give the API key by STREAMLAKE_API_KEY or --key-file"
+        "give the API key by STREAMLAKE_API_KEY or --key-file [SL0801]"
     )
 
 
@@ -159,7 +159,7 @@ def test_without_the_library_it_says_what_to_install(orders: str) -> None:
         f"sys.exit(run(['post', {orders!r}, '--url', 'http://127.0.0.1:1/']))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, "`post` needs urllib3: `pip install 'streamlake[edge]'`\n")
+    assert (done.returncode, done.stderr) == (2, "`post` needs urllib3: `pip install 'streamlake[edge]'` [SL0202]\n")
 
 
 def test_posting_loads_no_kafka_client(orders: str) -> None:

@@ -76,6 +76,12 @@ def test_a_value_that_is_one_variable_becomes_what_is_wanted_there(yaml_file: Ya
         ("$${V}", {"V": "x"}, "${V}"),
         ("cost$$5", {}, "cost$5"),
         ("$5", {}, "$5"),
+        ("$A", {}, "$A"),
+        ("$home", {}, "$home"),
+        (r"\$USD", {}, r"\$USD"),
+        ("$$HOME/x", {}, "$HOME/x"),
+        ("${V:-$HOME}", {}, "$HOME"),
+        ("${V}", {"V": "$HOME"}, "$HOME"),
         ("${V}", {"V": "${W}"}, "${W}"),
         ("${V}", {"V": "{a: 1}"}, "{a: 1}"),
     ],
@@ -89,6 +95,14 @@ def test_variables_are_filled_in_once_and_as_text(
         assert found.endswith("kafka.group_id: '' (from ${V}) must not be empty")
     else:
         assert yaml_file.load(text, environ=environ).kafka.group_id == expected
+
+
+def test_checks_and_passwords_may_have_a_dollar_before_large_letters(yaml_file: YamlFile) -> None:
+    checks = "quality: {checks: [{type: matches_regex, column: sum, regex: '[$EUR]'}]}\n"
+    sign_in = "{protocol: SASL_PLAINTEXT, mechanism: PLAIN, username: u, password: pa$WORD}"
+    config = yaml_file.load(SMALL.replace("  topics:", f"  security: {sign_in}\n  topics:") + checks)
+    assert config.kafka.security.password is not None
+    assert config.kafka.security.password.get_secret_value() == "pa$WORD"
 
 
 def test_an_unset_variable_without_a_default_is_an_error_with_its_line(yaml_file: YamlFile) -> None:
@@ -149,7 +163,7 @@ def test_a_secret_is_never_printed(yaml_file: YamlFile, wrong: str) -> None:
 
 def test_a_secret_is_not_in_the_model_s_own_text(yaml_file: YamlFile) -> None:
     sign_in = f"security: {{protocol: SASL_PLAINTEXT, mechanism: PLAIN, username: u, password: {CANARY}}}"
-    more = f"{sign_in}\n  properties: {{ssl.key.password: {CANARY}}}"
+    more = f"{sign_in}\n  properties: {{ssl.keystore.password: {CANARY}}}"
     config = yaml_file.load(SMALL.replace("  topics:", f"  {more}\n  topics:"))
     assert CANARY not in f"{config!r} {config} {config.model_dump_json()}"
 
@@ -216,7 +230,7 @@ def test_a_wrong_override_is_answered_with_what_would_be_right(
     [
         ("a: &x {b: 1}\nc: *x\n", ":2:4: not YAML: aliases (*name) are refused"),
         ("pipeline: a\npipeline: b\n", ":2:1: pipeline: stands here already"),
-        ("a: {b: 1, b: 2}\n", ":1:11: b: stands here already"),
+        ("a: {b: 1, b: 2}\n", ":1:11: a.b: stands here already"),
         ("pipeline: !!python/object/apply:os.system [id]\n", "the tag tag:yaml.org,2002:python/object/apply:os.system"),
         ("pipeline: [\n", ":2:1: not YAML"),
         ("kafka: {servers: ${S}}\n", ":1:19: not YAML: expected ',' or '}', but got '{'; inside { } a variable"),
@@ -237,7 +251,7 @@ def test_what_is_not_plain_yaml_is_refused_with_its_place(yaml_file: YamlFile, t
 
 def test_a_file_that_is_not_utf_8_or_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(b"pipeline: \xff\n")
-    with pytest.raises(ConfigError, match=r"x\.yaml: is not UTF-8 \(byte 10\)"):
+    with pytest.raises(ConfigError, match=r"x\.yaml:1:11: is not UTF-8 \(the byte 0xff\)"):
         load_pipeline(tmp_path / "x.yaml")
     with pytest.raises(ConfigError, match=r"y\.yaml: can't be read: No such file"):
         load_pipeline(tmp_path / "y.yaml")

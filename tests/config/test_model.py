@@ -35,7 +35,7 @@ def test_a_loaded_pipeline_survives_the_way_to_a_worker(yaml_file: YamlFile) -> 
     config = yaml_file.load()
     copy = pickle.loads(pickle.dumps(config))
     assert copy == config
-    assert (copy.base_dir, copy.path) == (config.base_dir, config.path)
+    assert (copy.base_dir, copy.files) == (config.base_dir, config.files)
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ def test_durations_are_seconds_or_have_a_unit(yaml_file: YamlFile, text: str, ex
         ("batch: {seconds_max: [1]}", "batch.seconds_max: a list must be a number"),
         ("batch: 7", "batch: 7 must be a mapping"),
         ("python_path: models", "python_path: 'models' must be a list"),
-        ("metrics: {listen: 9464}", "metrics.listen: 9464 must be text"),
+        ("metrics: {listen: 9464}", "metrics.listen: 9464 must be host:port"),
         ("metrics: {listen: localhost}", "metrics.listen: 'localhost' must be host:port"),
-        ("metrics: {listen: 'localhost:70000'}", "metrics.listen: 'localhost:70000' must be host:port"),
+        ("metrics: {listen: 'localhost:70000'}", "metrics.listen: 'localhost:70000' must have a port of 65535 at most"),
         ("policies: {gap: ignore}", "policies.gap: 'ignore' must be 'stop' or 'record'"),
         ("policies: {tombstone: skipp}", "must be 'skip' or 'refuse'; did you mean skip?"),
         ("workers: {restart_window: 0}", "workers.restart_window: 0 must be more than 0"),

@@ -52,6 +52,17 @@ def test_every_measurement_gives_its_figures(kafka: SharedKafka, what: str, figu
     assert {"cpu", "cores", "librdkafka"} <= set(found["machine"])
 
 
+def test_the_lag_beside_a_backfill_is_measured(kafka: SharedKafka, tmp_path: Path) -> None:
+    small = ["--seconds", "2", "--load", "200", "--rate", "500", "--records", "20000"]
+    command = [sys.executable, str(BENCHMARKS / "beside.py"), *small, "--json", str(tmp_path / "found")]
+    environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    figures = json.loads((tmp_path / "found").read_text())["figures"]
+    assert len(figures) == 4, done.stderr
+    assert all(figure["value"] > 0 for figure in figures)
+    assert done.returncode == (0 if all(figure["met"] is not False for figure in figures) else 1)
+
+
 def test_the_edges_benchmark_measures_and_finds_every_acknowledged_record(kafka: SharedKafka, tmp_path: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / "edge" / "run.py"), "--quick", "--json", str(tmp_path / "found.json")]
     command += ["--chart", str(tmp_path)]

@@ -1,75 +1,85 @@
-"""The demo: its whole story with fewer orders, and what it does when a count is off or somebody interrupts it."""
+"""The demo: its stories with fewer orders, and what it does when a count is off or somebody interrupts it."""
 
 import http.client
 import io
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
+from urllib.request import Request, urlopen
 
-import psutil
 import pytest
+from support.demo import COMMAND, loses_a_file, processes_of, told
+from support.report import loads_nothing, sections
 from support.shared import SharedKafka
+from support.waiting import wait_until
 
 from streamlake.engine.errors import LocalError
 from streamlake.engine.kafka.probe import wait_until_ready
-from streamlake.engine.local.demo import Settings, tell
-from streamlake.engine.local.demo_account import Seen, account
-from streamlake.engine.local.demo_counts import Generated, Ledger, Letters
-from streamlake.engine.local.demo_gcs import kept_bucket
-from streamlake.engine.local.demo_kafka import kept_kafka
-from streamlake.engine.local.demo_kept import emptied
-from streamlake.engine.local.demo_lake import Bucket
-from streamlake.engine.local.demo_run import Landing
-from streamlake.engine.local.demo_screen import Screen
+from streamlake.engine.local.demo.bucket import kept_bucket
+from streamlake.engine.local.demo.kafka import kept_kafka
+from streamlake.engine.local.demo.kept import emptied
+from streamlake.engine.local.demo.lake import Bucket
+from streamlake.engine.local.demo.screen import Screen
+from streamlake.engine.local.demo.settings import REPORT, STORIES, Settings
+from streamlake.engine.local.demo.tell import tell
+from streamlake.engine.local.orders import orders
 
-ROOT = Path(__file__).parent.parent.parent
-COMMAND = [sys.executable, "-m", "streamlake.engine.local.demo"]
-
-LOSES_A_FILE = """\
-import subprocess, sys
-import fsspec
-code = subprocess.call([{streamlake!r}, *sys.argv[1:]])
-if sys.argv[1] == "run":
-    lake = fsspec.filesystem({sink!r}, **{options!r})
-    lake.rm(lake.find({raw!r})[0])
-sys.exit(code)
-"""
-"""A `streamlake` after whose `run` one of the landed files is gone."""
-
-
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that looks like a clone to the demo, and is the current one. No server that was kept outlives it."""
-    (tmp_path / "config").symlink_to(ROOT / "config")
-    monkeypatch.chdir(tmp_path)
-    for name in ("KAFKA_BOOTSTRAP_SERVERS", "KEEP", "SINK"):
-        monkeypatch.delenv(name, raising=False)
-    yield tmp_path
-    with emptied(tmp_path / ".demo"):
-        pass
+PARTS = (
+    "The account",
+    "Counted at each hop",
+    "Lag and throughput, as the engine's /status said them",
+    "Timeline",
+    "Some of what landed",
+    "Some of what was refused",
+    "In full",
+)
 
 
 @pytest.mark.usefixtures("kafka_parts")
-def test_the_story_is_told_to_its_end_and_every_count_agrees(clone: Path) -> None:
-    said = story_of(clone, DEMO_RECORDS="20000")
-    assert "20,000 produced = 19,916 landed + 80 refused + 4 skipped" in said
+def test_all_stories_are_told_to_their_end_and_every_count_agrees(clone: Path) -> None:
+    said = told(clone, DEMO_RECORDS="4000")
+    assert "HTTP: 5 posted = 3 stored + 2 refused" in said
+    assert "4,003 in Kafka = 3,986 landed + 16 refused + 1 skipped" in said
+    assert re.search(r"\n    raw/ +\d\d files +(?!0\.00)\d+\.\d\d MB ", said), "listed, with their sizes"
+    assert "\n      raw/streamlake.order.raw/ingestion_date=" in said, "two of them by name"
+
+    assert said.count("its new worker goes on where the ledger ends") == 2
+    assert "its 4 workers are gone, too" in said
+    assert "the broker was stopped and started again in the middle of the load" in said
+    assert said.count("$ kill -9 ") == 3, "workers, supervisor, replay"
+
+    assert "104 refused at first = 4 broken + 100 in the new currency" in said
+    assert "nothing of the 6,000 of the sale was landed or refused then" in said
+    assert "100 dead letters were sent back, 4 would be refused again and stay" in said
+
+    assert "refused at first = 16 broken + 621 in the unknown currency" in said
+    assert "nothing to do: run mended has finished before" in said
+    assert "mended is promoted: live-2 is the live run" in said
+    assert said.count("nothing is missing, nothing is twice") == len(STORIES)
+
+    page = (clone / REPORT).read_text()
+    assert loads_nothing(page) == []
+    assert list(sections(page)) == list(STORIES)
+    for story, parts in sections(page).items():
+        assert tuple(parts) == PARTS, story
+        assert all(parts.values()), f"an empty panel in {story}"
+    assert "kill -9: supervisor" in page
+    assert "counts agree" in page
 
 
 @pytest.mark.usefixtures("kafka_parts", "gcs_parts")
 def test_the_story_of_a_bucket_is_the_same_and_it_can_be_reached_afterwards_as_is_said(clone: Path) -> None:
-    said = story_of(clone, DEMO_RECORDS="4000", SINK="gs")
-    assert "4,000 produced = 3,983 landed + 16 refused + 1 skipped" in said
-    assert "$ export STREAMLAKE_ROOT=gs://streamlake/lake" in said
+    said = told(clone, DEMO_RECORDS="4000", SINK="gs", STORY="landing")
+    assert "4,003 in Kafka = 3,986 landed + 16 refused + 1 skipped" in said
+    assert "gs://streamlake/lake/landing" in said
     assert not (clone / ".demo" / "lake").exists(), "nothing landed in a folder"
     tools = Path(sys.executable).parent
-    told = [line.removeprefix("  $ ") for line in said.partition("Try:")[2].splitlines() if line.startswith("  $ ")]
-    server, *commands = (line.replace(".venv/bin", str(tools)) for line in told)
+    lines = [line.removeprefix("  $ ") for line in said.partition("Try:")[2].splitlines() if line.startswith("  $ ")]
+    server, *commands = (line.replace(".venv/bin", str(tools)) for line in lines)
     with subprocess.Popen(server.split(), stdout=subprocess.PIPE, text=True) as gcs:
         assert gcs.stdout is not None
         assert any("export STORAGE_EMULATOR_HOST" in line for line in gcs.stdout)
@@ -78,27 +88,47 @@ def test_the_story_of_a_bucket_is_the_same_and_it_can_be_reached_afterwards_as_i
         )
         gcs.send_signal(signal.SIGTERM)
     assert done.returncode == 0, done.stderr
-    assert "proven: 4,003 offsets" in done.stdout, "three came over HTTP"
+    assert "proven: 4,003 offsets" in done.stdout
+
+
+@pytest.mark.usefixtures("kafka_parts")
+def test_what_is_kept_takes_orders_and_lands_them_until_the_next_demo(clone: Path) -> None:
+    done = subprocess.run(
+        COMMAND,
+        env={**os.environ, "DEMO_RECORDS": "2000", "STORY": "landing", "KEEP": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, url = re.findall(r"curl -X POST (http://\S+)", done.stdout)
+    (engine,) = re.findall(r"top --url (http://\S+)", done.stdout)
+    ((_, order),) = next(orders(1))
+    with urlopen(Request(url, order, {"content-type": "application/json"}), timeout=30) as answer:
+        assert answer.status == 202
+    wait_until(lambda: landed_by(engine) == 1, "the posted order has landed", 30)
+    with emptied(clone / ".demo"):
+        assert list(processes_of(clone)) == []
 
 
 @pytest.mark.parametrize("sink", ["file", "gs"])
 def test_a_lost_file_is_seen_by_the_reader_and_by_the_proof(
     clone: Path, kafka: SharedKafka, sink: str, request: pytest.FixtureRequest
 ) -> None:
-    raw, options = str(clone / ".demo/lake/raw"), {}
+    raw, options = str(clone / ".demo/lake/landing/raw"), {}
     if sink == "gs":
         request.getfixturevalue("gcs_parts")
-        raw, options = "streamlake/lake/raw", {"token": "anon"}
-    streamlake = str(Path(sys.executable).with_name("streamlake"))
-    code = LOSES_A_FILE.format(streamlake=streamlake, sink=sink, options=options, raw=raw)
-    (clone / "loses.py").write_text(code)
+        raw, options = "streamlake/lake/landing/raw", {"token": "anon"}
+    loser = loses_a_file(clone, "run", sink=sink, options=options, raw=raw)
     settings = Settings(
         records=2000,
         keep=False,
         servers=kafka.bootstrap_servers,
         folder=clone / ".demo",
-        streamlake=[sys.executable, str(clone / "loses.py")],
+        streamlake=loser,
         sink=sink,
+        stories=("landing",),
     )
     out = io.StringIO()
     assert not tell(settings, Screen(out))
@@ -106,6 +136,47 @@ def test_a_lost_file_is_seen_by_the_reader_and_by_the_proof(
     assert len(wrong) == 2, out.getvalue()
     assert "rows read back" in wrong[0]
     assert "streamlake prove" in wrong[1]
+
+
+def test_a_kafka_of_others_is_not_restarted_and_what_is_lost_after_failures_is_seen(
+    clone: Path, kafka: SharedKafka
+) -> None:
+    raw = str(clone / ".demo/lake/failures/raw")
+    settings = Settings(
+        records=2000,
+        keep=False,
+        servers=kafka.bootstrap_servers,
+        folder=clone / ".demo",
+        streamlake=loses_a_file(clone, "offsets", "show", sink="file", options={}, raw=raw),
+        stories=("failures",),
+    )
+    out = io.StringIO()
+    assert not tell(settings, Screen(out))
+    said = out.getvalue()
+    assert "No restart of the broker: this Kafka is not ours" in said
+    assert "the broker was stopped" not in said
+    wrong = [line for line in said.splitlines() if line.startswith("  WRONG")]
+    assert len(wrong) == 2, said
+    assert "rows read back" in wrong[0]
+    assert "streamlake prove" in wrong[1]
+    assert "2 of 10 counts are off" in (clone / REPORT).read_text()
+
+
+def test_a_story_that_breaks_off_is_reported_up_to_there(clone: Path, kafka: SharedKafka) -> None:
+    loser = loses_a_file(clone, "run", sink="file", options={}, raw=str(clone / "nothing"))
+    settings = Settings(
+        records=2000,
+        keep=False,
+        servers=kafka.bootstrap_servers,
+        folder=clone / ".demo",
+        streamlake=loser,
+        stories=("dead-letters",),
+    )
+    with pytest.raises(LocalError, match=r"streamlake run .* failed with exit code 1: the demo stops here"):
+        tell(settings, Screen(io.StringIO()))
+    page = (clone / REPORT).read_text()
+    assert "It broke off before its end" in page
+    assert "failed with exit code 1: the demo stops here" in page
 
 
 @pytest.mark.usefixtures("kafka_parts", "gcs_parts")
@@ -126,11 +197,14 @@ def test_an_interrupt_stops_the_servers_and_leaves_no_process(clone: Path) -> No
 
 
 @pytest.mark.usefixtures("kafka_parts")
-def test_a_kafka_that_is_kept_runs_on_until_the_next_demo(clone: Path) -> None:
+def test_a_kafka_that_is_kept_can_be_restarted_and_runs_on_until_the_next_demo(clone: Path) -> None:
     folder, screen = clone / ".demo", Screen(io.StringIO())
-    with emptied(folder), kept_kafka(folder, Settings.read({}).streamlake, screen) as address:
-        pass
-    wait_until_ready(address, 1, 30)
+    with emptied(folder), kept_kafka(folder, Settings.read({}).streamlake, screen) as cluster:
+        before = set(processes_of(clone))
+        assert cluster.restart is not None
+        cluster.restart()
+    wait_until_ready(cluster.servers, 1, 30)
+    assert not before & set(processes_of(clone)), "it is another process, at the same address"
     with emptied(folder):
         assert list(processes_of(clone)) == []
         assert list(folder.iterdir()) == []
@@ -172,69 +246,19 @@ def test_a_number_of_records_that_can_not_be_is_refused_with_its_value(text: str
         Settings.read({"DEMO_RECORDS": text})
 
 
+def test_a_story_that_is_not_known_is_refused_with_those_that_are() -> None:
+    with pytest.raises(LocalError, match="STORY=happy: must be one of landing, failures, dead-letters, replay"):
+        Settings.read({"STORY": "happy"})
+
+
+def test_all_stories_are_told_where_none_is_named() -> None:
+    assert Settings.read({}).stories == STORIES
+    assert Settings.read({"STORY": "replay"}).stories == ("replay",)
+
+
 def test_a_sink_that_is_not_known_is_refused_with_those_that_are() -> None:
     with pytest.raises(LocalError, match="SINK=s3: must be one of file, gs"):
         Settings.read({"SINK": "s3"})
-
-
-MADE = Generated.of(10_000, 0.004, 0.0002)
-LETTERS = Letters(Counter(MADE.by_reason), 40, "")
-SEEN = Seen(
-    landing=Landing(0, 10_000, Counter({"orders/1": 5}), "orders/1", 2),
-    rows=[(0, 5000, 5000, 0, 5010), (1, 4958, 4958, 0, 4990)],
-    in_files=LETTERS,
-    in_topic=replace(LETTERS, copies=43),  # copies come at least once
-    ledger=Ledger(9958, 40, 2),
-    proven=True,
-)
-
-
-def test_counts_that_agree_are_told_as_such() -> None:
-    assert all(holds for _, holds in account(MADE, SEEN))
-
-
-ONE_MORE = Counter(MADE.by_reason) + Counter(invalid=1)
-
-
-@pytest.mark.parametrize(
-    ("off", "sentence"),
-    [
-        (replace(SEEN, ledger=Ledger(9957, 40, 2)), "produced ="),
-        (replace(SEEN, ledger=Ledger(9957, 41, 2)), "made broken"),
-        (replace(SEEN, ledger=Ledger(9957, 40, 3)), "tombstones"),
-        (replace(SEEN, in_files=replace(LETTERS, by_reason=ONE_MORE)), "as made, so refused"),
-        (replace(SEEN, in_files=replace(LETTERS, copies=41)), "dead letters in files"),
-        (replace(SEEN, in_topic=replace(LETTERS, by_reason=ONE_MORE)), "in the topic"),
-        (replace(SEEN, rows=SEEN.rows[:1]), "rows read back"),
-        (replace(SEEN, rows=[(0, 9958, 9957, 0, 9990)]), "different offsets"),
-        (replace(SEEN, landing=replace(SEEN.landing, commits_before=5)), "in the middle"),
-        (replace(SEEN, landing=replace(SEEN.landing, commits_before=0)), "in the middle"),
-        (replace(SEEN, landing=Landing(0, 10_000, Counter({"orders/1": 5}))), "in the middle"),
-        (replace(SEEN, landing=replace(SEEN.landing, exit_code=1)), "exit code 0"),
-        (replace(SEEN, proven=False), "prove"),
-    ],
-)
-def test_a_count_that_is_off_is_told_where(off: Seen, sentence: str) -> None:
-    assert [True for told, holds in account(MADE, off) if sentence in told and not holds] == [True]
-
-
-def story_of(clone: Path, **settings: str) -> str:
-    """What a demo said that has told its story to the end, with every count in agreement and nothing left running."""
-    environment = {**os.environ, **settings}
-    done = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr == ""
-    assert "kill -9" in done.stdout
-    assert "was killed in the middle of its work" in done.stdout
-    assert "nothing is missing, nothing is twice" in done.stdout
-    assert "HTTP: 5 posted = 3 stored + 2 refused" in done.stdout
-    assert "WRONG" not in done.stdout
-    assert re.search(r"\n    raw/ +\d\d files +(?!0\.00)\d+\.\d\d MB ", done.stdout), "listed, with their sizes"
-    assert "\n      raw/streamlake.order.raw/ingestion_date=" in done.stdout, "two of them by name"
-    assert "\x1b" not in done.stdout, "a pipe gets plain text"
-    assert set(clone.iterdir()) == {clone / "config", clone / ".demo"}
-    assert list(processes_of(clone)) == []
-    return done.stdout
 
 
 def interrupted(folder: Path) -> None:
@@ -254,8 +278,7 @@ def is_there(bucket: Bucket) -> bool:
         connection.close()
 
 
-def processes_of(clone: Path) -> Iterator[psutil.Process]:
-    """Running processes that have the clone's `.demo` on their command line, or work in it."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any(str(clone / ".demo") in part for part in process.info["cmdline"] or ()):
-            yield process
+def landed_by(engine: str) -> int:
+    """How many rows a running engine says that it has landed."""
+    with urlopen(f"{engine}/status", timeout=30) as answer:
+        return sum(one["landed"] for one in json.load(answer)["partitions"])

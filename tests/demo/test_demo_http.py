@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamlake.engine.local.demo_http import Posted, account
+from streamlake.engine.local.demo.edge import Posted, account
 
 RECORDS = [b'{"order_id":1}', b"bad", b'{"order_id":2}', b'{"order_id":3}', b"worse"]
 RESULTS: list[dict[str, Any]] = [

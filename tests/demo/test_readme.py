@@ -1,8 +1,10 @@
 """The README's commands, run as they stand there: in order, in one folder, with the files that it tells to write."""
 
+import json
 import re
 import uuid
 from pathlib import Path
+from statistics import median
 
 import pytest
 from support.pages import blocks, run
@@ -12,6 +14,15 @@ from streamlake.engine.cli.main import COMMANDS
 
 README = Path(__file__).parent.parent.parent / "README.md"
 LINES_MAX = 200
+PEERS = json.loads((README.parent / "docs/measured/peers.json").read_text())["contenders"]
+COMPARED = {
+    "StreamLake": "StreamLake, Parquet",
+    "Kafka Connect": "Kafka Connect FileStreamSink",
+    "Python by hand": "Python by hand, 1 process",
+    "Flink": "Flink SQL",
+    "Spark": "Spark Structured Streaming",
+}
+"""Who stands in the README's table, by the name that it was measured under."""
 LATER = {"python", "yaml"}  # languages of files to write
 
 
@@ -27,7 +38,7 @@ def test_every_command_of_the_readme_does_what_it_says(tmp_path: Path, kafka: Sh
             said += done.stdout
     assert "3 of 3 records acknowledged" in said
     assert re.search(r"/amount breaks .* with \"a lot\"", said), "the broken payment is a dead letter"
-    assert "proven: 3 offsets = 2 rows + 1 dead letters" in said
+    assert "proven: 3 offsets = 2 rows + 1 dead letter" in said
     assert said.count("'value': '{\"id\": ") == 2, "PyArrow reads the two that landed"
 
 
@@ -60,3 +71,10 @@ def test_the_readme_opens_with_what_it_is_and_two_commands_and_stays_short() -> 
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_the_readme_names_every_command(command: str) -> None:
     assert f"`streamlake {command}" in README.read_text()
+
+
+@pytest.mark.parametrize("name", list(COMPARED))
+def test_what_others_cost_is_what_was_measured(name: str) -> None:
+    (times,) = [one["times_drain"] for one in PEERS if one["name"] == COMPARED[name]]
+    (said,) = re.findall(rf"^\| {name} \|.*\| ([\d.]+) \|$", README.read_text(), re.MULTILINE)
+    assert said == f"{median(times):.{len(said.partition('.')[2])}f}", "run: make bench-peers, and say the new figure"

@@ -42,7 +42,7 @@ def test_a_child_does_not_run_the_program_of_its_supervisor_again(tmp_path: Path
     program.write_text(PROGRAM)
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["this program runs", f"(None, {ENDED!r})"]
+    assert done.stdout.splitlines() == ["this program runs", f"(None, {ENDED!r}, 'SL0703')"]
 
 
 @pytest.mark.parametrize("said", [b"", b"\x80\x04\x95"])

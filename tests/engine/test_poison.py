@@ -1,12 +1,12 @@
 """A record that kills, hangs or breaks the validator is refused alone; every other one is decided as ever."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.batches import batch_of
 from support.poisons import KilledOnce, make, make_and_be_killed, make_and_raise
 
-from streamlake.engine import poison
 from streamlake.engine.errors import BreakerError, IsolationError, ValidatorError
 from streamlake.engine.poison import Isolation, validate_isolated
 
@@ -66,16 +66,16 @@ def test_a_validator_that_raises_on_every_record_is_bisected_within_one_child() 
     assert len(beats) < 20, "one beat before a child, two a second while it works"
 
 
-def test_a_validator_that_dies_of_too_many_records_parks_the_partition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poison, "DEATHS_MAX", 2)
+def test_a_validator_that_dies_of_too_many_records_parks_the_partition() -> None:
+    isolation = replace(ISOLATION, deaths_max=2)
     with pytest.raises(BreakerError, match="dies of more than 2 records in one batch, up to offset 9"):
-        validate_isolated(batch_of([b"exit"] * 9), ISOLATION, [])
+        validate_isolated(batch_of([b"exit"] * 9), isolation, [])
 
 
-def test_deaths_are_counted_over_all_slices_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poison, "DEATHS_MAX", 2)
+def test_deaths_are_counted_over_all_slices_of_a_batch() -> None:
+    isolation = replace(ISOLATION, deaths_max=2)
     deaths: list[str] = []
     for _ in range(2):
-        validate_isolated(batch_of([b"exit", b"a"]), ISOLATION, deaths)
+        validate_isolated(batch_of([b"exit", b"a"]), isolation, deaths)
     with pytest.raises(BreakerError, match="dies of more than 2 records in one batch"):
-        validate_isolated(batch_of([b"exit", b"a"]), ISOLATION, deaths)
+        validate_isolated(batch_of([b"exit", b"a"]), isolation, deaths)

@@ -1,14 +1,15 @@
 """Tombstones and giants are decided before the validator is asked, and indices stay the batch's own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from support.batches import batch_of
 
 from streamlake.engine.policy import Policies, decide
-from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Refusal, Verdict
+from streamlake.engine.records import UNREADABLE_HEADERS, Batch, Header, Refusal, Verdict
 
-SKIP = Policies("skip", 10)
-REFUSE = Policies("refuse", 10)
+SKIP = Policies("skip", 10, 3)
+REFUSE = Policies("refuse", 10, 3)
 
 
 def refuse_b(batch: Batch) -> Verdict:
@@ -34,6 +35,23 @@ def test_a_record_whose_headers_can_not_be_read_is_refused_and_no_other() -> Non
     verdict = decide(batch, SKIP, refuse_b)
     assert [(refusal.index, refusal.reason) for refusal in verdict.refused] == [(1, "malformed"), (2, "invalid")]
     assert "headers can't be read" in verdict.refused[0].message
+
+
+def test_a_record_with_more_headers_than_the_limit_is_refused_as_oversize_and_one_at_the_limit_is_not() -> None:
+    values = [b"a", b"c", b"d", b"b", None, None, b"x" * 11]
+    given: list[Sequence[Header] | None] = [None, header(3), header(4), [], header(4), header(3), header(9)]
+    verdict = decide(replace(batch_of(values), headers=given), SKIP, refuse_b)
+    found = [(refusal.index, refusal.reason) for refusal in verdict.refused]
+    assert found == [(2, "oversize"), (3, "invalid"), (4, "oversize"), (6, "oversize")]
+    assert verdict.refused[0].message == "it has 4 headers, policies.record_headers_max is 3"
+    assert verdict.skipped == [5]
+    given[0] = UNREADABLE_HEADERS
+    verdict = decide(replace(batch_of(values), headers=given), SKIP, refuse_b)
+    assert [refusal.index for refusal in verdict.refused] == [0, 2, 3, 4, 6]
+
+
+def header(count: int) -> list[Header]:
+    return [("name", b"value")] * count
 
 
 def test_an_ordinary_batch_is_handed_to_the_validator_as_it_is() -> None:

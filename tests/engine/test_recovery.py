@@ -59,7 +59,11 @@ def test_a_ledger_that_fits_is_claimed_and_goes_on_at_its_next_offset() -> None:
     [
         (facts(topic_id="other"), "deleted and made anew"),
         (facts(high=40), "partition ends at 40"),
+        (facts(high=40), "`streamlake offsets reset --to latest`"),
         (facts(group=51), "beyond the ledger's next 50"),
+        (facts(group=51), "`streamlake offsets reset --to 50 --topic orders --partitions 0` sets the group back"),
+        (facts(low=60), "`streamlake offsets reset --to earliest`"),
+        (facts(topic_id="other"), "`streamlake offsets reset --recreated`"),
         (facts(low=60), r"\[50, 60\) are gone"),
     ],
 )

@@ -22,7 +22,7 @@ def test_a_sound_verdict_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (None, "answered with None, not with a Verdict"),
+        (None, "answered with NoneType, not with a Verdict"),
         (Verdict([refusal(1), refusal(1)]), "refused index 1 after 1"),
         (Verdict([refusal(2), refusal(1)]), "refused index 1 after 2"),
         (Verdict([refusal(4)]), "refused index 4 of 4 messages"),
@@ -31,8 +31,8 @@ def test_a_sound_verdict_stays_as_it_is() -> None:
         (Verdict([], [1, 1]), "skipped index 1 after 1"),
         (Verdict([refusal(1)], [1]), "both refused and skipped the message with index 1"),
         (Verdict([refusal(reason="my own")]), "for the reason 'my own'; there are crash, invalid"),
-        (Verdict([refusal(message=None)]), "are text"),
-        (Verdict(["no"]), "refused with 'no', not with a Refusal"),  # type: ignore[list-item]  # as a plugin might
+        (Verdict([refusal(message=None)]), "are text, those of index 0 are NoneType and NoneType"),
+        (Verdict(["no"]), "refused with str, not with a Refusal"),  # type: ignore[list-item]  # as a plugin might
         (Verdict([refusal(1)], (), pa.table({"a": [1]})), "columns have 1 rows for 3 accepted messages"),
     ],
 )

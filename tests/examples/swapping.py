@@ -9,10 +9,10 @@ from streamlake.config.load import load_pipeline
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.assembly import run_pipeline
 from streamlake.engine.errors import Exit
+from streamlake.engine.generations import FIRST
 from streamlake.engine.logs import configure_logs
 from streamlake.engine.operations.proof_files import int64_array
 from streamlake.engine.operations.prove import prove
-from streamlake.engine.start import LIVE_RUN
 from streamlake.engine.worker_main import make_sink
 
 
@@ -21,8 +21,8 @@ def landed(config: PipelineConfig) -> dict[str, Any]:
     ledger = make_sink(config).ledger()
     assert prove(ledger).holds
     rows, letters, skipped = [], [], []
-    for source in ledger.partitions(LIVE_RUN):
-        for entry in ledger.entries(LIVE_RUN, source):
+    for source in ledger.partitions(FIRST):
+        for entry in ledger.entries(FIRST, source):
             skipped += [str(span) for span in entry.skipped_offsets]
             for file in entry.files:
                 if file.kind == "raw":

@@ -12,7 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its stubs f
     ResourcePatternType,
     ResourceType,
 )
-from support.engine import assert_speaks_plainly
+from support.engine import assert_speaks_plainly, streamlake
 from support.scene import MakeScene, make_scene_in, orders
 from support.topics import fill, make_topic
 from support.waiting import wait_until
@@ -67,8 +67,8 @@ def test_a_topic_that_may_not_be_read_stops_its_partitions_with_what_is_missing_
     scene.produce(orders(100))
     both = f"[{{name: {scene.topic}}}, {{name: {denied}}}]"
     by_the_door = ("--set", f"kafka.bootstrap_servers={door}", "--set", f"kafka.topics={both}")
-    security = [f"--set=kafka.security.{name}={value}" for name, value in signed_in(PASSWORD).items()]
-    with scene.engine(*by_the_door, *security) as engine:
+    security = [f"--set=kafka.security.{name}={value}" for name, value in signed_in("${PASSWORD}").items()]
+    with scene.engine(*by_the_door, *security, env={"PASSWORD": PASSWORD}) as engine:
         why = engine.wait_for("worker ended", lambda line: line["partition"] == f"{denied}/0")["why"]
         assert "TOPIC_AUTHORIZATION_FAILED" in why
         assert "READ" in why
@@ -76,6 +76,33 @@ def test_a_topic_that_may_not_be_read_stops_its_partitions_with_what_is_missing_
         engine.stop()
         assert PASSWORD not in engine.log()
     scene.account().check(scene.produced)
+
+
+def test_validate_names_each_right_that_is_missing_and_tries_nothing(
+    guarded: tuple[LocalKafka, str], make_guarded_scene: MakeScene
+) -> None:
+    kafka, door = guarded
+    scene = make_guarded_scene(kafka__bootstrap_servers=door, kafka__security=signed_in(PASSWORD))
+    unseen, group = make_topic(kafka.bootstrap_servers, "unseen"), f"streamlake.{scene.topic}"
+    rules = [
+        AclBinding(ResourceType.TOPIC, scene.topic, *RULE, AclOperation.DESCRIBE, AclPermissionType.ALLOW),
+        AclBinding(ResourceType.TOPIC, unseen, *RULE, AclOperation.DESCRIBE, AclPermissionType.DENY),
+        AclBinding(ResourceType.GROUP, group, *RULE, AclOperation.DESCRIBE, AclPermissionType.ALLOW),
+    ]
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
+    for future in admin.create_acls(rules).values():
+        future.result(30)
+    both = f"[{{name: {scene.topic}}}, {{name: {unseen}}}]"
+    found = streamlake("validate", str(scene.pipeline), "--set", f"kafka.topics={both}")
+    assert found.returncode == 78
+    assert f"this user may not READ the topic '{scene.topic}'" in found.stdout
+    assert f"this user may not READ the group '{group}'" in found.stdout
+    assert f"kafka.topics[{unseen}].name: asking for the topic {unseen}: Kafka says TOPIC_AUTHOR" in found.stdout
+    assert f"{scene.topic}: its retention and sizes are not known" in found.stdout
+    assert PASSWORD not in found.stdout
+
+
+RULE = (ResourcePatternType.LITERAL, "User:reader", "*")
 
 
 def test_a_wrong_password_ends_with_78_and_is_never_printed(

@@ -1,4 +1,4 @@
-"""SIGKILL of a worker at every named point: nothing is lost and nothing is twice, whatever it was about to do."""
+"""SIGKILL of a worker at each of its points: nothing is lost and nothing is twice, whatever it was about to do."""
 
 from pathlib import Path
 

@@ -21,7 +21,7 @@ def test_a_partition_whose_workers_die_too_often_is_parked_and_readyz_says_so(
     with scene.engine(env={"STREAMLAKE_FAILPOINT": f"before_commit:3:{tmp_path / 'deaths'}"}) as engine:
         parked = engine.wait_for("parked")
         assert parked["partition"] == f"{scene.topic}/0"
-        assert "died too often (workers.restarts_max), last: the worker was killed by SIGKILL" in parked["why"]
+        assert "died too often (workers.restarts_max), last: SL0703: the worker was killed by SIGKILL" in parked["why"]
         assert len(engine.events("worker ended")) == 3
         code, body = _get(listen, "/readyz")
         assert code == 503

@@ -52,6 +52,8 @@ def test_a_second_signal_stops_a_worker_that_does_not_finish_at_once(
         assert engine.wait(10) == (0 if number == signal.SIGTERM else 130), engine.log()
         assert time.monotonic() - began < 5.0
         assert engine.wait_for("worker ended")["why"] == "stopped by a second signal"
+        assert engine.events("worker ended", level="warning") == [], "one line for all of them"
+        assert engine.wait_for("stopping at once")["partitions"] == [f"{scene.topic}/0"]
     assert scene.landed() == 120
 
 
@@ -92,14 +94,26 @@ def test_sighup_refuses_another_root_and_a_broken_yaml_and_keeps_the_old_one(sce
         _change(scene, "sink", "root", str(tmp_path / "elsewhere"))
         engine.signal(signal.SIGHUP)
         refused = engine.wait_for("the YAML was not taken over, the old one stays")
-        assert "sink: can't change while the engine runs" in refused["why"]
+        (problem,) = refused["problems"]
+        line = scene.pipeline.read_text().splitlines().index("sink:") + 1
+        assert problem.startswith(f"{scene.pipeline}:{line}:1: sink: can't change while the engine runs")
 
         scene.pipeline.write_text("pipeline: [")
         engine.signal(signal.SIGHUP)
-        engine.wait_for("the YAML was not taken over, the old one stays", lambda line: "not YAML" in line["why"])
+        engine.wait_for(
+            "the YAML was not taken over, the old one stays", lambda line: "not YAML" in line["problems"][0]
+        )
+
+        scene.pipeline.write_text(yaml.safe_dump({**yaml.safe_load(good), "pipeline": "other"}))
+        engine.signal(signal.SIGHUP)
+        engine.wait_for(
+            "the YAML was not taken over, the old one stays", lambda line: "pipeline: can't" in line["problems"][0]
+        )
 
         scene.produce(orders(100, first=100))
         wait_until(lambda: scene.landed() == 200, engine.log)
+        landed = engine.wait_for("committed", lambda line: line["next"] == 200)
+        assert landed["pipeline"] == "orders", "what was refused is in no line"
         engine.stop()
     assert not (tmp_path / "elsewhere").exists()
     scene.pipeline.write_text(good)

@@ -7,6 +7,9 @@ from support.scene import MakeScene, Scene, orders
 from support.topics import fill, make_topic
 from support.waiting import wait_until
 
+from streamlake.engine.local.ports import free_ports
+from streamlake.engine.operations.status import ask_url
+
 
 def test_a_topic_that_is_made_anew_and_refilled_while_it_is_read_parks_and_nothing_of_it_lands(scene: Scene) -> None:
     scene.produce(orders(100))
@@ -59,6 +62,27 @@ def test_a_partition_added_while_running_is_read_from_its_first_offset(make_scen
         wait_until(lambda: scene.landed() == 200, engine.log)
         engine.stop()
     scene.check()
+
+
+def test_a_topic_that_is_deleted_while_it_is_read_is_said_to_be_gone_and_the_broker_to_be_there(
+    make_scene: MakeScene,
+) -> None:
+    listen = f"127.0.0.1:{free_ports(1)[0]}"
+    often = {"topic.metadata.refresh.interval.ms": 500}  # so that the group takes the partitions away meanwhile
+    scene = make_scene(partitions=2, metrics__listen=listen, kafka__properties=often)
+    scene.produce(orders(100))
+    with scene.engine() as engine:
+        engine.wait_for("committed")
+        admin = AdminClient({"bootstrap.servers": scene.servers})
+        admin.delete_topics([scene.topic])[scene.topic].result(30)
+        said = engine.wait_for("the topic is gone")
+        assert (said["code"], said["topics"]) == ("SL0338", [scene.topic])
+        state = ask_url(f"http://{listen}", 5)
+        assert (state.broker_since, [*state.gone]) == (None, [scene.topic])
+        assert state.not_ready_because()[0].startswith(f"the cluster has no topic {scene.topic} any more, since ")
+        assert not engine.events("the broker does not answer"), engine.log()
+        engine.stop()
+    scene.account().check(scene.produced)
 
 
 def _make_anew(scene: Scene) -> None:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from faults.unprotected import MUTANTS, Mutant
+from faults.protections import MUTANTS, Mutant
 from support.source import ROOT
 
 

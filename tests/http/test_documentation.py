@@ -54,7 +54,7 @@ def test_every_command_of_the_page_does_what_it_says(folder: Path, kafka: Shared
     assert re.search(r"proven: 3 offsets = 3 rows", said)
     assert said.count("/order breaks") >= 2, "the broken order is in the answer and in the list of dead letters"
     assert '"type":"/docs#unknown-stream"' in said
-    assert "1 of 1 records stored" in said
+    assert "1 of 1 record stored" in said
     assert 'streamlake_http_records_total{outcome="stored",stream="orders"}' in said
     assert json.loads((folder / "openapi.json").read_text())["openapi"].startswith("3.1")
     assert "unknown-stream" in (folder / "docs.html").read_text()

@@ -64,7 +64,7 @@ def refusals_of(edge: RunningEdge, name: str, payloads: Sequence[bytes]) -> list
         section.options, columns=False, base_dir=edge.config.base_dir
     )
     batch = make_streams(edge.config)[name].batch(payloads, [None] * len(payloads))
-    verdict = decide(batch, Policies("skip", RECORD_BYTES_MAX), validator.validate)
+    verdict = decide(batch, Policies("skip", RECORD_BYTES_MAX, 1000), validator.validate)
     by_index = {refusal.index: refusal for refusal in verdict.refused}
     return [by_index.get(index) for index in range(len(payloads))]
 

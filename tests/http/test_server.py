@@ -31,7 +31,7 @@ from support.waiting import wait_until
 from streamlake.config.load import load_pipeline
 from streamlake.engine.errors import ConfigError
 from streamlake.engine.local.ports import free_ports
-from streamlake.http_edge import server
+from streamlake.http_edge import checking
 
 ORDER = b'{"id":1}'
 DESKS_USED_MAX = 6
@@ -205,9 +205,9 @@ def test_a_model_whose_import_never_ends_holds_up_no_server(tmp_path: Path, monk
     }
     file = tmp_path / "pipeline.yaml"
     file.write_text(yaml.safe_dump(tree))
-    monkeypatch.setattr(server, "CHECK_SECONDS", 0.5)
+    monkeypatch.setattr(checking, "CHECK_SECONDS", 0.5)
     with pytest.raises(ConfigError, match="took more than 0"):
-        server.check(load_pipeline(file), Config())
+        checking.check(load_pipeline(file), Config())
 
 
 def test_gunicorn_s_own_tls_serves(kafka: SharedKafka, tmp_path: Path) -> None:

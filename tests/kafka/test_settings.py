@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from support.broker import pipeline_on
+from support.secure import Certificates
 
 from streamlake.config.kafka import KafkaSettings
 from streamlake.engine.errors import ConfigError
-from streamlake.engine.kafka.client_log import SeldomTheSame
+from streamlake.engine.kafka.client_log import InFields, SeldomTheSame
 from streamlake.engine.kafka.settings import (
     admin_properties,
     check_properties,
@@ -102,15 +104,16 @@ def test_a_short_time_out_of_the_user_s_is_no_contradiction() -> None:
     assert reader_properties(both, "c")["fetch.wait.max.ms"] == "700"
 
 
-def test_the_sign_in_is_handed_on(tmp_path: Any) -> None:
+def test_the_sign_in_is_handed_on(tmp_path: Path) -> None:
+    Certificates(tmp_path).client("c")
     security = {
         "protocol": "SASL_SSL",
         "mechanism": "SCRAM-SHA-512",
         "username": "u",
         "password": "p",
         "ca": tmp_path / "ca.pem",
-        "certificate": tmp_path / "c.pem",
-        "key": tmp_path / "k.pem",
+        "certificate": tmp_path / "c.crt",
+        "key": tmp_path / "c.key",
     }
     for make in (reader_properties, member_properties, producer_properties, admin_properties):
         found = make(settings(security=security), "me")
@@ -118,8 +121,8 @@ def test_the_sign_in_is_handed_on(tmp_path: Any) -> None:
         assert found["sasl.mechanism"] == "SCRAM-SHA-512"
         assert (found["sasl.username"], found["sasl.password"]) == ("u", "p")
         assert found["ssl.ca.location"] == str(tmp_path / "ca.pem")
-        assert found["ssl.certificate.location"] == str(tmp_path / "c.pem")
-        assert found["ssl.key.location"] == str(tmp_path / "k.pem")
+        assert found["ssl.certificate.location"] == str(tmp_path / "c.crt")
+        assert found["ssl.key.location"] == str(tmp_path / "c.key")
 
 
 @pytest.mark.parametrize(
@@ -177,3 +180,11 @@ def test_a_broker_that_is_away_is_logged_now_and_then_and_not_at_each_attempt(
     assert shown("127.0.0.1:9092: Connect failed (after 4ms)")
     assert shown("asked for", logging.DEBUG)
     assert shown("asked for", logging.DEBUG)
+
+
+def test_a_line_of_librdkafka_has_one_event_and_what_varies_in_fields() -> None:
+    arguments = ("FAIL", "streamlake-orders#consumer-1", "kafka:9092: 100% away")
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "%s [%s] %s", arguments, None)
+    assert InFields().filter(record)
+    assert record.getMessage() == "librdkafka"
+    assert record.fields == dict(zip(("facility", "client", "text"), arguments, strict=True))  # type: ignore[attr-defined]  # added

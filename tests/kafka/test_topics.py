@@ -225,6 +225,6 @@ def test_a_refused_sign_in_is_a_matter_of_configuration(kafka: SharedKafka) -> N
         },
     )
     admin = ClusterAdmin(admin_properties(config.kafka, "tests"), timeout_seconds=3)
-    with pytest.raises(ConfigError, match=r"check kafka\.security") as caught:
+    with pytest.raises(ConfigError, match=r"kafka\.security\.protocol") as caught:
         admin.cluster_id()
     assert "canary" not in str(caught.value)

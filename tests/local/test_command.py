@@ -9,7 +9,7 @@ import pytest
 
 from streamlake.engine.errors import LocalError
 from streamlake.engine.kafka.probe import wait_until_ready
-from streamlake.engine.local.command import run_kafka
+from streamlake.engine.local.command import run_airflow, run_kafka
 
 PROGRAM = "import sys; from streamlake.engine.local.command import run_kafka; sys.exit(run_kafka(1, None, None))"
 
@@ -35,3 +35,8 @@ def test_a_wrong_number_of_nodes_is_told_and_the_signals_are_as_before() -> None
     with pytest.raises(LocalError, match="not 2"):
         run_kafka(2, None, None)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_folder_of_dags_that_there_is_not_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LocalError, match=r"there is no folder .*nowhere; say --dags FOLDER"):
+        run_airflow(tmp_path / "nowhere")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.waiting import wait_until
 
 from streamlake.engine.errors import LocalError
 from streamlake.engine.local.guarded import GuardedProcesses
@@ -216,3 +217,18 @@ def test_a_stopped_one_says_so() -> None:
     processes.close()
     with pytest.raises(LocalError, match="has been stopped"):
         processes.wait("server")
+
+
+def test_what_a_server_has_left_behind_ends_with_it(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    # In a session of its own, and with a child: no signal to a group reaches it.
+    script = f"setsid sh -c 'sleep 600 & echo $! > {told}.new; mv {told}.new {told}; wait' & exec sleep 600"
+    with GuardedProcesses() as processes:
+        server = processes.spawn("server", ["sh", "-c", script], tmp_path / "out")
+        wait_until(told.exists, "the server's grandchild")
+        grandchild = os.pidfd_open(int(told.read_text()))
+        os.kill(server, signal.SIGKILL)
+        assert processes.wait("server", GONE_SECONDS_MAX) == -signal.SIGKILL
+        assert select.select([grandchild], [], [], 0)[0] == [], "it lives, and is nobody's child but the guardian's"
+    assert select.select([grandchild], [], [], GONE_SECONDS_MAX)[0] == [grandchild]
+    os.close(grandchild)

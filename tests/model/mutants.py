@@ -40,20 +40,20 @@ MUTANTS: Sequence[Mutant] = (
     Mutant(
         "no claim: the partition is taken over as it is",
         f"{SINK}.partition",
-        'self._put(head.last, epoch + 1, "claim"',
-        'self._held = head.last or self._put(head.last, epoch + 1, "claim"',
+        "self._put(claim)",
+        "self._held = head.last or self._put(claim)",
     ),
     Mutant(
         "tail re-read: the writer goes on behind whatever stands there",
         f"{SINK}.partition",
-        "return self._put(held, held.epoch,",
-        "return self._put(self.head().last, held.epoch,",
+        "self._put(replace(self._entry(held, held.epoch,",
+        "self._put(replace(self._entry(self.head().last, held.epoch,",
     ),
     Mutant(
         "no epoch bump",
         f"{SINK}.partition",
-        'self._put(head.last, epoch + 1, "claim"',
-        'self._put(head.last, max(epoch, 1), "claim"',
+        'self._entry(head.last, epoch + 1, "claim"',
+        'self._entry(head.last, max(epoch, 1), "claim"',
     ),
     Mutant(
         "staged without the epoch",

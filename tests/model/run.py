@@ -5,7 +5,6 @@ Prints the first seed that breaks the promise, the rule it breaks, and the comma
 
 import argparse
 import gc
-import logging
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from model import mutants
+from support.quiet import no_logs
 
 SEEDS_PER_COLLECTION = 100
 
@@ -51,7 +51,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--mutant", choices=[mutant.name for mutant in mutants.MUTANTS])
     asked = parser.parse_args()
-    logging.disable()  # of what can't be folded there are thousands
+    no_logs()  # of what can't be folded there are thousands
     if asked.mutant:
         mutants.install(next(mutant for mutant in mutants.MUTANTS if mutant.name == asked.mutant))
     try:

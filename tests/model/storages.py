@@ -83,6 +83,10 @@ class ObjectStore(OneByOne):
         """No writer walks."""
         raise AssertionError(f"the protocol never walks through {folder}")
 
+    def has_files(self, folder: str) -> bool:
+        """No writer asks."""
+        raise AssertionError(f"the protocol never asks for files below {folder}")
+
     def delete(self, path: str) -> None:
         """One request."""
         self.change(lambda: self.world.drop(path))

@@ -12,7 +12,7 @@ from model.world import RUN, SOURCE, TOPIC_ID, World, require
 from streamlake.engine.contracts import PartitionJob, TopicFacts
 from streamlake.engine.entries import Entry
 from streamlake.engine.errors import DeadLetterError, FencedError, PositionLostError, StorageError, StreamLakeError
-from streamlake.engine.pipeline import Path, land
+from streamlake.engine.pipeline import Path, Report, land
 from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.engine.recovery import Recovery, recover
 from streamlake.plugins.sinks.file import layout, ledger, partition
@@ -120,9 +120,9 @@ class Writer:
         self._pause()
         return self.world.facts()
 
-    def _report(self, entry: Entry) -> None:
+    def _report(self, report: Report) -> None:
         self._pause()
-        self.world.report(entry)
+        self.world.report(report.entry)
 
     def _wait(self, _: float) -> None:
         self._pause()

@@ -5,6 +5,7 @@ import pickle
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ ITEMS = st.lists(st.none() | st.binary(max_size=40), max_size=40)
 PLACES = st.none() | st.integers(-50, 50)
 
 
-def made(items: list[bytes | None]) -> Any:
+def made(items: Any) -> Any:
     native = compiled()
     assert native is not None
     return native.Bytes(items)
@@ -72,3 +73,37 @@ def test_indices_that_do_not_ascend_or_are_not_there_are_refused(indices: list[A
 def test_what_is_no_bytes_is_refused(items: Any) -> None:
     with pytest.raises(TypeError):
         made(items)
+
+
+@given(ITEMS, PLACES, PLACES)
+def test_arrows_own_buffers_are_taken_over(items: list[bytes | None], start: int | None, stop: int | None) -> None:
+    part = items[start:stop]
+    packed = made(pa.array(items, pa.binary())[slice(start, stop)])
+    gc.collect()
+    assert list(packed) == part
+    assert [packed.nbytes, has_null(packed)] == [bytes_of(part), None in part]
+    assert packed.beyond(3) == beyond(part, 3)
+    assert list(packed.take(range(len(part)))) == list(packed.without([])) == part
+    assert list(packed[1:]) == part[1:]
+    again = pa.array(packed[1:])
+    del packed
+    gc.collect()
+    again.validate(full=True)
+    assert again.equals(pa.array(part[1:], pa.binary()))
+
+
+def test_text_of_arrow_is_its_bytes() -> None:
+    assert list(made(pa.array(["ü", None, ""]))) == ["ü".encode(), None, b""]
+
+
+def test_empty_ones_are_not_null_to_it() -> None:
+    assert list(made(pa.array([b"", b""])).take([0, 1])) == [b"", b""]
+    parquet = pa.BufferOutputStream()
+    pq.write_table(pa.table({"value": pa.array([b""] * 3, pa.binary())}), parquet)
+    (part,) = pq.ParquetFile(pa.BufferReader(parquet.getvalue())).iter_batches()
+    assert list(made(part.column(0)).take([0, 2])) == [b"", b""]
+
+
+def test_an_arrow_array_of_another_type_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Arrow's format l: only binary \(z\) and string \(u\) are taken"):
+        made(pa.array([1]))

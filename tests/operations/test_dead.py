@@ -11,9 +11,12 @@ from support.memory_topics import MemoryTopics
 from support.tamper import Fields, forge_ledger
 
 from streamlake.engine.entries import FileEntry
+from streamlake.engine.errors import UsageError
+from streamlake.engine.letters import NoCopies
 from streamlake.engine.operations.dead import fate_of, find_letter, list_letters
 from streamlake.engine.operations.dead_topic import letter_from_message, list_topic_letters
 from streamlake.engine.operations.dead_types import FoundLetter, LetterFilter
+from streamlake.engine.operations.generation_change import finish
 from streamlake.engine.records import Batch, DeadLetter, OffsetRange, TopicPartition
 
 ORDERS_0, ORDERS_1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
@@ -150,6 +153,48 @@ def test_where_there_is_no_letter_the_ledger_says_what_became_of_the_record(
     assert sentence in fate_of(lake.ledger(), source, offset)
 
 
+# -- runs ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def replayed(tmp_path: Path) -> Lake:
+    """A live run that refused 3 and 17; a replay of the first ten, which refused 4; and one more, taken over: 18."""
+    lake = Lake.make(tmp_path, starts={ORDERS_0: 0})
+    landing = lake.claim(ORDERS_0)
+    landing.land(10, refused=[3])
+    landing.land(10, refused=[7])
+    for run, first, refused in (("tried", 0, 4), ("taken", 10, 8)):
+        ends = {ORDERS_0: first + 10}
+        replay = Lake.make(tmp_path, run=run, starts={ORDERS_0: first}, ends=ends, output=f"replays/{run}")
+        replay.claim(ORDERS_0).land(10, refused=[refused])
+    Lake.make(tmp_path, run="live-2", adopts="taken")
+    finish(lake.sink, lambda _run: NoCopies())
+    return lake
+
+
+def test_letters_are_those_that_stand_for_what_readers_see(replayed: Lake) -> None:
+    assert listed(replayed) == ["orders/0/3", "orders/0/18"]
+    assert listed(replayed, offsets=OffsetRange(10, 20)) == ["orders/0/18"]
+    (found,) = find_letter(replayed.ledger(), ORDERS_0, 18)
+    assert (found.run, (replayed.root / found.found_in).is_file()) == ("taken", True)
+
+
+def test_a_runs_own_letters_are_found_by_its_name_also_what_was_superseded(replayed: Lake) -> None:
+    assert listed(replayed, run="live-1") == ["orders/0/3", "orders/0/17"]
+    assert listed(replayed, run="tried") == ["orders/0/4"]
+    assert listed(replayed, run="live-2") == []
+    (found,) = find_letter(replayed.ledger(), ORDERS_0, 17, "live-1")
+    assert found.found_in.startswith("superseded/live-1/dead/orders/")
+    with pytest.raises(UsageError, match="--run live-3: there is no such run; there are: live-1, tried, taken, live-2"):
+        listed(replayed, run="live-3")
+
+
+def test_where_there_is_no_letter_the_wanted_run_says_why(replayed: Lake) -> None:
+    assert find_letter(replayed.ledger(), ORDERS_0, 4) == []
+    assert "offset 4 landed (run live-1" in fate_of(replayed.ledger(), ORDERS_0, 4)
+    assert "offset 3 landed (run tried" in fate_of(replayed.ledger(), ORDERS_0, 3, "tried")
+
+
 # -- the dead-letter topic -----------------------------------------------------------------------------------------
 
 HEADERS = [
@@ -204,6 +249,7 @@ def test_the_topic_is_filtered_like_the_files() -> None:
         LetterFilter(reason="malformed"),
         LetterFilter(field="/amount"),
         LetterFilter(validator="jsonschema"),
+        LetterFilter(run="live-1"),
     ):
         assert places(list(list_topic_letters(topic, "orders.dlq", wanted))) == ["orders/3/41"]
     assert list(list_topic_letters(topic, "orders.dlq", LetterFilter(since=NOW + HOUR))) == []

@@ -85,6 +85,7 @@ def test_stats_take_the_filters_of_the_list(pipeline: str) -> None:
         (["--validator", "json"], 5),
         (["--validator", "pydantic"], 0),
         (["--fingerprint", "3c"], 1),
+        (["--run", "live-1"], 5),
         (["--topic", "payments"], 0),
     ):
         assert counted(*arguments) == letters, arguments
@@ -144,7 +145,7 @@ def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_nothing(pipeline: st
     command = f"ulimit -f 0; exec {STREAMLAKE} dead export {pipeline} {tmp_path / name}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"{tmp_path / name} can't be written: File too large\n"
+    assert done.stderr == f"{tmp_path / name} can't be written: File too large [SL0401]\n"
     assert set(tmp_path.iterdir()) == before
 
 
@@ -173,5 +174,29 @@ def test_letters_that_are_in_no_row_for_want_of_room_are_told(lake: Lake) -> Non
     assert stats_json(stats, 20)["others"] == {"groups": 3, "messages": 0}
 
 
+def test_letters_of_another_pipeline_are_said_to_be_its(pipeline: str) -> None:
+    whose = "the root belongs to the pipeline "
+    for command in ("list", "stats"):
+        assert whose not in streamlake("dead", command, pipeline).stderr
+        done = streamlake("dead", command, pipeline, "--set", "pipeline=somebody")
+        assert done.returncode == 0
+        assert ", not to somebody: these are its dead letters; " in done.stderr
+        assert done.stderr.startswith(whose)
+
+
 def test_show_tells_the_version_of_the_validator(pipeline: str) -> None:
     assert "validator        json (fingerprint 3c4d)" in streamlake("dead", "show", pipeline, "orders/1/100").stdout
+
+
+@pytest.mark.parametrize("command", [["dead", "list"], ["dead", "stats"], ["status"]])
+def test_a_reader_that_goes_away_ends_it_quietly(pipeline: str, command: list[str]) -> None:
+    program = f"{STREAMLAKE} {' '.join(command)} {pipeline} | head -c0; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert not any(sign in done.stderr for sign in ("Traceback", "Exception", "Errno", "unexpected")), done.stderr
+    assert done.returncode in (0, 141), "0 where all fitted into the pipe"
+
+
+def test_a_reader_that_goes_away_ends_a_status_that_goes_on_too(pipeline: str) -> None:
+    program = f"{STREAMLAKE} status --watch 0.1 {pipeline} | head -n1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.lake import Lake
 
 from streamlake.engine.entries import Entry
-from streamlake.engine.operations.live_partition import Fates, LivePartition
+from streamlake.engine.operations.live_partition import Fates, LedgerPart
 from streamlake.engine.records import OffsetRange, TopicPartition
 
 ORDERS = TopicPartition("orders", 0)
@@ -38,7 +38,7 @@ def fates(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> LivePartition:
+def live(tmp_path_factory: pytest.TempPathFactory) -> LedgerPart:
     """Seven entries over [100, 181) of three workers: data, a gap, claims between."""
     lake = Lake.make(tmp_path_factory.mktemp("lake"), starts={ORDERS: START})
     worker = lake.claim(ORDERS)
@@ -51,20 +51,20 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> LivePartition:
     worker.land(10)
     worker.land(2, refused=[0, 1])
     worker.land(9)
-    return LivePartition(lake.ledger(), "live-1", ORDERS)
+    return LedgerPart(lake.ledger(), "live-1", ORDERS)
 
 
 def counted(fates: dict[int, str], wanted: OffsetRange) -> Counter[str]:
     return Counter(fates.get(offset, "not_read") for offset in range(wanted.first, wanted.next))
 
 
-def test_the_range_of_the_ledger_is_known_from_its_head(live: LivePartition) -> None:
+def test_the_range_of_the_ledger_is_known_from_its_head(live: LedgerPart) -> None:
     assert live.range == OffsetRange(START, NEXT)
 
 
 @given(st.tuples(st.integers(90, 190), st.integers(90, 190)).map(sorted))
 def test_of_every_range_the_fates_are_those_of_its_offsets(
-    live: LivePartition, fates: dict[int, str], edges: list[int]
+    live: LedgerPart, fates: dict[int, str], edges: list[int]
 ) -> None:
     wanted = OffsetRange(*edges)
     found, true = live.fates(wanted), counted(fates, wanted)
@@ -78,12 +78,12 @@ def test_of_every_range_the_fates_are_those_of_its_offsets(
 
 
 @pytest.mark.parametrize(("first", "following", "cut"), [(100, 181, False), (110, 130, False), (104, 130, True)])
-def test_what_is_estimated_is_said_to_be(live: LivePartition, first: int, following: int, cut: bool) -> None:
+def test_what_is_estimated_is_said_to_be(live: LedgerPart, first: int, following: int, cut: bool) -> None:
     assert live.cuts_an_entry(OffsetRange(first, following)) is cut
 
 
 @given(st.lists(st.integers(START, NEXT), min_size=3, max_size=3).map(sorted))
-def test_two_parts_of_a_range_add_up_to_it(live: LivePartition, edges: list[int]) -> None:
+def test_two_parts_of_a_range_add_up_to_it(live: LedgerPart, edges: list[int]) -> None:
     first, middle, following = edges
     whole = live.fates(OffsetRange(first, middle)) + live.fates(OffsetRange(middle, following))
     assert whole == live.fates(OffsetRange(first, following))
@@ -105,23 +105,23 @@ def test_a_long_ledger_is_read_at_the_edges_only(tmp_path: Path, monkeypatch: py
             yield entry
 
     monkeypatch.setattr(ledger, "entries", counted)
-    assert LivePartition(ledger, "live-1", ORDERS).fates(OffsetRange(505, 1505)).given_up == 1000
+    assert LedgerPart(ledger, "live-1", ORDERS).fates(OffsetRange(505, 1505)).given_up == 1000
     assert len(read) <= 2 * (1 + len(f"{200:b}"))
     del read[:]
-    assert LivePartition(ledger, "live-1", ORDERS).fates(OffsetRange(0, 9999)).given_up == 2000
+    assert LedgerPart(ledger, "live-1", ORDERS).fates(OffsetRange(0, 9999)).given_up == 2000
     assert not read, "all of it stands in the head"
 
 
-def test_all_bytes_are_those_of_the_files(live: LivePartition) -> None:
+def test_all_bytes_are_those_of_the_files(live: LedgerPart) -> None:
     entries = live.ledger.entries("live-1", ORDERS)
     assert live.fates(live.range).file_bytes == sum(file.bytes for entry in entries for file in entry.files)
 
 
 def test_a_ledger_without_entries_has_read_nothing(tmp_path: Path) -> None:
     lake = Lake.make(tmp_path, starts={ORDERS: 5})
-    empty = LivePartition(lake.ledger(), "live-1", ORDERS)
+    empty = LedgerPart(lake.ledger(), "live-1", ORDERS)
     assert empty.fates(OffsetRange(0, 9)) == Fates(not_read=9)
-    assert (empty.pace(), empty.topic_id, empty.offset_at(0, 9, behind=False)) == (None, None, None)
+    assert (empty.pace(), empty.offset_at(0, 9, behind=False)) == (None, None)
 
 
 def stamp(offset: int) -> int:
@@ -142,13 +142,13 @@ def stamp(offset: int) -> int:
     ],
 )
 def test_a_time_is_found_among_what_landed_as_near_as_files_tell(
-    live: LivePartition, timestamp_ms: int, at: int | None, behind: int | None
+    live: LedgerPart, timestamp_ms: int, at: int | None, behind: int | None
 ) -> None:
     assert live.offset_at(timestamp_ms, 180, behind=False) == at
     assert live.offset_at(timestamp_ms, 180, behind=True) == behind
 
 
-def test_what_kafka_still_has_is_kafkas_to_say(live: LivePartition) -> None:
+def test_what_kafka_still_has_is_kafkas_to_say(live: LedgerPart) -> None:
     assert live.offset_at(stamp(115), 110, behind=False) is None
 
 
@@ -160,4 +160,4 @@ def test_the_pace_is_that_of_the_fastest_large_batch(tmp_path: Path) -> None:
     for rows, seconds in [(100, 10), (80, 4), (5, 0.001), (100, 50), (90, 0)]:
         now += timedelta(seconds=seconds)
         worker.land(rows)
-    assert LivePartition(lake.ledger(), "live-1", ORDERS).pace() == pytest.approx(20)
+    assert LedgerPart(lake.ledger(), "live-1", ORDERS).pace() == pytest.approx(20)

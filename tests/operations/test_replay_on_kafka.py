@@ -137,9 +137,10 @@ def test_a_person_reads_a_table(landed: Scene) -> None:
     assert lines[2].split() == ["output", f"{landed.lake}/replays/fix-1/"]
     assert lines[3].startswith("reads     320 offsets, about 320 records, about ")
     assert " records/s, as fast as " in lines[4]
-    assert lines[5].split()[:4] == ["partition", "first", "next", "records"]
-    assert lines[6].split()[0] == f"{landed.topic}/0"
-    assert lines[6].split()[-1] == "30"
+    assert lines[5].endswith(" s of CPU, as much as records took when they landed")
+    assert lines[6].split()[:4] == ["partition", "first", "next", "records"]
+    assert lines[7].split()[0] == f"{landed.topic}/0"
+    assert lines[7].split()[-1] == "30"
 
 
 @pytest.mark.parametrize(

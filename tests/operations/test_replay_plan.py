@@ -1,67 +1,29 @@
 """The plan of a replay: bounds resolved once, what the ledger says of them, and everything that can't be meant."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.broker import pipeline_on
+from support.cluster import ORDERS_0, ORDERS_1, PAYMENTS_0, Cluster, stamp
 from support.lake import Lake
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import ConfigError, ForeignRootError, SourceError, UsageError
-from streamlake.engine.kafka.admin import TopicShape
 from streamlake.engine.operations.bounds import parse_bounds
 from streamlake.engine.operations.live_partition import Fates
 from streamlake.engine.operations.replay_plan import ReplayRequest, plan_replay
 from streamlake.engine.operations.replay_types import ReplayPlan
 from streamlake.engine.records import OffsetRange, TopicPartition
 
-ORDERS_0, ORDERS_1 = TopicPartition("orders", 0), TopicPartition("orders", 1)
-PAYMENTS_0 = TopicPartition("payments", 0)
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-
-
-def stamp(offset: int) -> int:
-    """The timestamp of a record of a `Lake`."""
-    return 1_700_000_000_000 + 3_600 * offset
 
 
 def moment(offset: int) -> str:
     return datetime.fromtimestamp(stamp(offset) / 1000, UTC).isoformat()
-
-
-@dataclass
-class Cluster:
-    """Answers as a cluster whose records have the times of a `Lake`; `marks` are first offset and end."""
-
-    marks: dict[TopicPartition, tuple[int, int]] = field(
-        default_factory=lambda: {ORDERS_0: (0, 200), ORDERS_1: (0, 50), PAYMENTS_0: (0, 10)}
-    )
-    ids: dict[str, str] = field(default_factory=lambda: {"orders": "id-of-orders", "payments": "id-of-payments"})
-    known_as: str = "cluster"
-
-    def cluster_id(self) -> str:
-        return self.known_as
-
-    def shapes(self, topics: Iterable[str]) -> Mapping[str, TopicShape]:
-        return {
-            topic: TopicShape(topic, self.ids[topic], sum(source.topic == topic for source in self.marks), 1)
-            for topic in topics
-            if topic in self.ids
-        }
-
-    def watermarks(self, sources: Iterable[TopicPartition]) -> Mapping[TopicPartition, tuple[int, int]]:
-        return {source: self.marks[source] for source in sources if source in self.marks}
-
-    def offsets_for_time(self, sources: Iterable[TopicPartition], timestamp_ms: int) -> Mapping[TopicPartition, int]:
-        asked = {source: self.marks[source] for source in sources}
-        return {
-            source: next((offset for offset in range(low, high) if stamp(offset) >= timestamp_ms), high)
-            for source, (low, high) in asked.items()
-        }
 
 
 @pytest.fixture
@@ -335,7 +297,7 @@ def test_of_several_generations_the_newest_is_the_live_one(ask: Asker) -> None:
     for number in (2, 10):
         sink.register_run(replace(ask.lake.identity, run=f"live-{number}", created_at=f"20{30 - number}-01-01"))
     plan = ask("earliest", "latest")
-    assert (plan.live_run, plan.before.not_read) == ("live-10", 260)
+    assert (plan.live_run, plan.before.not_read) == ("live-10", 90)  # what live-1 has landed stands
 
 
 def test_an_empty_root_is_planned_by_what_kafka_says_alone(tmp_path: Path, ask: Asker) -> None:
@@ -368,4 +330,13 @@ def test_time_is_expected_at_the_pace_that_was_seen_and_by_as_many_workers_as_th
     assert many.pace is not None
     assert few.pace.seconds == pytest.approx(few.records / few.pace.records_per_second)
     assert many.pace.seconds == pytest.approx(many.partitions[0].records / many.pace.records_per_second)
-    assert any("no CPU time can be expected" in remark for remark in many.remarks)
+
+
+def test_cpu_time_is_expected_as_records_took_when_they_landed(ask: Asker) -> None:
+    assert ask("earliest", "latest", topic="payments").cpu_seconds is None
+    landing = ask.lake.claim(PAYMENTS_0)
+    record = replace(landing.stage(10), cpu_seconds=0.5)
+    assert landing.end.commit(record).cpu_seconds == 0.5
+    landing.end.publish(record)
+    plan = ask("earliest", "latest", Cluster({PAYMENTS_0: (0, 50)}), topic="payments")
+    assert plan.cpu_seconds == pytest.approx(50 * 0.5 / 10)

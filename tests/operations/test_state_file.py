@@ -99,3 +99,14 @@ def test_each_pipeline_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, 
     folders = {state_folder(*names) for names in [("a", "b", "c"), ("a", "b", "d"), ("a", "bc", ""), ("x", "b", "c")]}
     assert len(folders) == 4
     assert {folder.parent for folder in folders} == {tmp_path / "streamlake"}
+
+
+def test_an_engine_knows_how_many_others_live_on_this_host(tmp_path: Path) -> None:
+    first, second = StateFile(tmp_path), StateFile(tmp_path)
+    assert (first.others, second.others) == ([], [os.getpid()])
+    first.show(engine(PARKED))
+    first.close()  # what it left behind is no engine that lives
+    third = StateFile(tmp_path)
+    assert third.others == [os.getpid()]
+    second.close()
+    third.close()

@@ -6,7 +6,6 @@ to somebody outside must still be true, `prove` has to pass, and each offset has
 """
 
 import argparse
-import logging
 import random
 import sys
 import tempfile
@@ -18,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 # ruff: noqa: PLC0415 - all of the engine is imported after a mutant was installed
 from model.mutants import Mutant, install
 from power.verdict import BrokenError, Told
+from support.quiet import no_logs
 
 LOCAL = "streamlake.plugins.sinks.file.backends.local"
 MUTANTS = (
@@ -95,7 +95,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS])
     asked = parser.parse_args()
-    logging.disable()  # of what can't be folded there are thousands
+    no_logs()  # of what can't be folded there are thousands
     if asked.mutant:
         install(next(mutant for mutant in MUTANTS if mutant.name == asked.mutant))
     counts: Counter[str] = Counter()

@@ -93,7 +93,7 @@ def _work(root: Path, topic: Topic, rows: int, recorder: Recorder) -> None:
         sink=sink,
         confirm_topic=lambda: None,
         dead_letters=letters,
-        report=lambda entry: recorder.note("mark", "reported", entry.seq, entry.sha256),
+        report=lambda report: recorder.note("mark", "reported", report.entry.seq, report.entry.sha256),
         now_ms=lambda: 0,
     )
     position = recovered.next

@@ -232,6 +232,7 @@ def test_names_are_listed_in_order_and_folders_among_them(backend: Backend) -> N
         backend.put_if_absent(f"_ledger/x/{name}", b"", stage=STAGE)
     assert backend.list("_ledger/x") == ["000000000001.json", "000000000002.json", "000000000010.json", "a"]
     assert sorted(backend.walk("_ledger/x/a")) == ["_ledger/x/a/b/c.json"]
+    assert backend.has_files("_ledger/x/a")
     assert backend.list("_ledger/nowhere") == []
     assert list(backend.walk("nowhere")) == []
 

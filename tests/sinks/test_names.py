@@ -155,6 +155,8 @@ def test_the_ledger_knows_partitions_heads_and_what_is_visible(tmp_path: Path) -
     assert isinstance(ledger, FileLedger)
     assert ledger.partitions("live-1") == [ORDERS]
     assert ledger.partitions("live-2") == []
+    (tmp_path / "_ledger/live-1/orders/00009/00000000").mkdir(parents=True)
+    assert ledger.partitions("live-1") == [ORDERS], "whoever made those folders died before the first entry"
     assert (ledger.head("live-1", ORDERS).seq, ledger.head("live-1", TopicPartition("orders", 0)).seq) == (1, -1)
     assert sorted(ledger.visible("orders")) == [*files(tmp_path, "dead"), "raw/orders/stranger.parquet"]
     assert list(ledger.visible("payments")) == []

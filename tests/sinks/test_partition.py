@@ -1,10 +1,10 @@
 """One partition's end of the sink: claims, fencing, roll-forward, collection, and what each step leaves on disk."""
 
-import logging
 from pathlib import Path
 
 import pytest
 from sinks.making import batch, claimed, files, landed, letter, partition, staged
+from structlog.testing import capture_logs
 
 from streamlake.engine.entries import Head
 from streamlake.engine.errors import FencedError, StorageError
@@ -281,19 +281,18 @@ def test_other_bytes_under_a_final_name_stop_the_partition_before_anything_is_co
     assert files(tmp_path, "raw") == [RAW.format(0, 1)]
 
 
-def test_a_committed_file_that_is_gone_is_said_and_counted_and_the_partition_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_committed_file_that_is_gone_is_said_and_counted_and_the_partition_goes_on(tmp_path: Path) -> None:
     died = claimed(tmp_path)
     record = staged(died, batch([b"1", b"2"]), refused=[1])
     died.commit(record)
     for file in record.files:
         (tmp_path / file.staged).unlink()
     sink = partition(tmp_path)
-    with caplog.at_level(logging.WARNING):
+    with capture_logs() as logs:
         recovered = sink.claim(sink.head())
     assert (recovered.next, list(recovered.unsent), sink.missing_files) == (2, [], 2)
-    assert [said.getMessage() for said in caplog.records if RAW.format(0, 2) in said.getMessage()]
+    assert {said["event"] for said in logs} == {"committed, but the file is gone"}
+    assert RAW.format(0, 2) in [said["final"] for said in logs]
 
 
 def test_what_was_committed_survives_two_dead_owners_that_did_not_roll_forward(

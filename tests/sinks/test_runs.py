@@ -51,7 +51,10 @@ FOREIGN: dict[str, tuple[dict[str, Any], Sequence[str]]] = {
     "pipeline": ({"pipeline": "payments"}, ["pipeline orders there, payments here"]),
     "group": ({"group_id": "other"}, ["group id group there, other here"]),
     "cluster": ({"cluster_id": "other"}, ["cluster id cluster there, other here"]),
-    "topic made anew": ({"topic_ids": {"orders": "new"}}, ["topic id of orders id there, new here"]),
+    "topic made anew": (
+        {"topic_ids": {"orders": "new"}},
+        ["topic id of orders id there, new here", "`streamlake offsets reset --recreated`"],
+    ),
     "no topic in common": ({"topic_ids": {"payments": "id"}}, ["topics orders there, payments here"]),
     "several": (
         {"pipeline": "payments", "group_id": "other"},

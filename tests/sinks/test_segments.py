@@ -1,12 +1,12 @@
 """Old entries are folded into segments: nothing of them is lost, whoever reads, dies or wakes up late meanwhile."""
 
-import logging
 import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sinks.making import IDENTITY, ORDERS, batch, claimed, files, job, landed, options, partition, staged
+from structlog.testing import capture_logs
 
 from streamlake.engine.entries import Entry
 from streamlake.engine.errors import FencedError, LedgerDamagedError, StorageError
@@ -162,17 +162,17 @@ def test_a_reader_whose_newest_folder_is_folded_while_it_looks_looks_again(
     assert met
 
 
-def test_a_damaged_entry_is_not_folded_and_new_records_land(lake: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_entry_is_not_folded_and_new_records_land(lake: Path) -> None:
     sink = claimed(lake, start=5)
     land(sink, PER_FOLDER)
     slot = lake / FOLDER / "00000000/000000000002.json"
     slot.write_bytes(slot.read_bytes().replace(b'"epoch":1', b'"epoch":7'))
-    with caplog.at_level(logging.ERROR):
+    with capture_logs() as logs:
         for offset in range(10, 10 + PER_FOLDER):
             landed(sink, batch([b"1"], offset))
-    (said,) = caplog.messages
-    assert "orders/3: old ledger entries are not folded: " in said
-    assert "000000000002.json is not what" in said
+    (said,) = logs
+    assert (said["event"], said["partition"]) == ("old ledger entries are not folded", "orders/3")
+    assert "000000000002.json is not what" in said["why"]
     assert (lake / FOLDER / "00000000/000000000004.json").exists()
     assert not (lake / SEGMENT).exists()
 
@@ -189,9 +189,7 @@ def test_entries_at_the_edge_of_a_folder_are_held_against_their_neighbours(lake:
 
 
 @pytest.mark.parametrize("call", ["read", "delete", "list", "sync"])
-def test_old_slots_that_can_not_be_touched_stop_nobody(
-    lake: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
-) -> None:
+def test_old_slots_that_can_not_be_touched_stop_nobody(lake: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     sink = claimed(lake, start=5)
     land(sink, 2 * PER_FOLDER - 1)
     real = getattr(LocalBackend, call)
@@ -201,11 +199,12 @@ def test_old_slots_that_can_not_be_touched_stop_nobody(
             raise StorageError(f"can't {call} {path}: Operation not permitted")
         return real(backend, path)
 
-    with monkeypatch.context() as refused:
+    with monkeypatch.context() as refused, capture_logs() as logs:
         refused.setattr(LocalBackend, call, refusing)
         for offset in range(5 + 2 * PER_FOLDER - 1, 5 + 4 * PER_FOLDER):
             landed(sink, batch([b"1"], offset))
-    assert f"old ledger entries are not folded: can't {call} " in caplog.messages[0]
+    assert logs[0]["event"] == "old ledger entries are not folded"
+    assert logs[0]["why"].startswith(f"can't {call} ")
     assert holds(lake)
 
 

@@ -18,7 +18,10 @@ from pathlib import Path, PosixPath
 from typing import Any
 from unittest.mock import patch
 
-from streamlake.plugins.sinks.file.backends import local, registry
+from streamlake.plugins.sinks.file.backends import local, registry, room
+
+ROOM_SECONDS = 2.0
+"""How long a worker waits for room here."""
 
 ONCE, EVER = 0.0, float("inf")
 
@@ -123,12 +126,13 @@ class BrokenFile:
         self._file, self._path = file, path
 
     def write(self, data: memoryview) -> int:
-        """Half of it, where it fails."""
+        """Half of it, where it fails; nothing for want of room, as of write(2), which says how much did fit."""
         try:
             with self._path.disk.call("write", self._path):
                 return self._file.write(data)
-        except OSError:
-            self._file.write(data[: len(data) // 2])
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                self._file.write(data[: len(data) // 2])
             raise
 
 
@@ -161,5 +165,6 @@ def broken_disk(file: Path) -> Iterator[None]:
         pass
 
     Path_.disk = disk
-    with patch.object(registry, "Path", Path_), patch.object(local, "os", BrokenOs(disk)):
+    patience = patch.multiple(room, FIRST_SECONDS=0.1, LAST_SECONDS=0.2, PATIENCE_SECONDS=ROOM_SECONDS)
+    with patch.object(registry, "Path", Path_), patch.object(local, "os", BrokenOs(disk)), patience:
         yield

@@ -25,16 +25,21 @@ class Account:
     times: Counter[Place] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, lake: Path, topic: str, partition: int | None = None) -> "Account":
-        """Read everything that a glob reader sees, and of the ledger only which offsets were skipped."""
+    def of(
+        cls, lake: Path, topic: str, partition: int | None = None, *, runs: str = "live-*", output: str = ""
+    ) -> "Account":
+        """Read everything that a glob reader sees, and of the ledger only which offsets were skipped.
+
+        `runs` are the names of those whose rows these are, as a glob; `output` is where the rows of a replay lie.
+        """
         account = cls()
         number = "*" if partition is None else f"*-{partition:05d}-*"
         for kind in ("raw", "dead"):
-            for file in sorted((lake / kind / topic).rglob(number)):
+            for file in sorted((lake / output / kind / topic).rglob(number)):
                 if file.is_file():
                     assert file.suffix == ".jsonl", f"{file} lies where readers look"
                     account._read(kind, file)
-        for entry in entries_of(lake, topic, partition):
+        for entry in entries_of(lake, topic, partition, runs=runs):
             for first, following in entry["skipped_offsets"]:
                 places = [(entry["partition"], offset) for offset in range(first, following)]
                 account.skipped.update(places)
@@ -75,15 +80,15 @@ class Account:
                 assert text_of(self.dead[place]["value"]) == value, f"{place}: {self.dead[place]}"
 
 
-def entries_of(lake: Path, topic: str, partition: int | None = None) -> list[dict[str, Any]]:
-    """The ledger entries of a topic as plain JSON, by partition and number."""
-    return [json.loads(path.read_bytes()) for path in entry_paths(lake, topic, partition)]
+def entries_of(lake: Path, topic: str, partition: int | None = None, *, runs: str = "live-*") -> list[dict[str, Any]]:
+    """The ledger entries of a topic as plain JSON, by run, partition and number."""
+    return [json.loads(path.read_bytes()) for path in entry_paths(lake, topic, partition, runs=runs)]
 
 
-def entry_paths(lake: Path, topic: str, partition: int | None = None) -> list[Path]:
-    """The files of a topic's ledgers, by partition and number; of one partition or of all."""
+def entry_paths(lake: Path, topic: str, partition: int | None = None, *, runs: str = "live-*") -> list[Path]:
+    """The files of a topic's ledgers, by run, partition and number; of one partition or of all."""
     number = "*" if partition is None else f"{partition:05d}"
-    return sorted((lake / "_ledger").glob(f"*/{topic}/{number}/*/*.json"))
+    return sorted((lake / "_ledger").glob(f"{runs}/{topic}/{number}/*/*.json"))
 
 
 def newest_entry(ledger: Path) -> dict[str, Any] | None:

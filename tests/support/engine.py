@@ -58,6 +58,8 @@ def pipeline_yaml(folder: Path, servers: str, topic: str, **changes: Any) -> Pat
 class Engine:
     """One `streamlake run` (or another `verb`) process; its log lines (JSON) are collected as they come.
 
+    It logs at debug, where each end of a worker is said: at info the same again is counted.
+
     It leads a process group of its own, so that all of it can be frozen or killed at once, and whatever its end was,
     nothing of it outlives the `with`. What it says is held against `assert_speaks_plainly` there.
     """
@@ -67,14 +69,15 @@ class Engine:
         pipeline: Path,
         *arguments: str,
         env: dict[str, str] | None = None,
-        program: str = STREAMLAKE,
+        program: str | Sequence[str] = STREAMLAKE,
         verb: str = "run",
     ) -> None:
         self.lines: list[dict[str, Any]] = []
         self.text: list[str] = []
         self._changed = threading.Condition()
+        words = [program] if isinstance(program, str) else program
         self.process = subprocess.Popen(
-            [program, verb, str(pipeline), "--log-format", "json", *arguments],
+            [*words, *verb.split(), str(pipeline), "--log-format", "json", "--log-level", "debug", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},

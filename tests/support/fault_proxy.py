@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from support.faults.rules import Rule
 from support.faults.wire import READ_BYTES, Message, exchange, read_body, read_head
 from support.gcs.operations import Counts, parse
-from support.loop_thread import LoopServer, LoopThread
+from support.loop_thread import LoopThread, StreamServer, close_listener
 
 __all__ = ["FaultProxy", "Rule", "Seen", "main"]
 
@@ -46,7 +46,7 @@ class Seen:
     answered: int | None = None
 
 
-class FaultProxy(LoopServer):
+class FaultProxy(StreamServer):
     """Stands before one server; its loop has a thread of its own.
 
         with FaultProxy(server.endpoint) as proxy:
@@ -67,8 +67,6 @@ class FaultProxy(LoopServer):
         self._began = time.monotonic()
         self._server: asyncio.Server | None = None
         self._place: socket.socket | None = None
-        self._callers: set[asyncio.StreamWriter] = set()
-        self._background: set[asyncio.Task[None]] = set()
 
     def add(self, rule: Rule) -> Rule:
         """From the next request on; of several rules that match, the first one takes it."""
@@ -106,7 +104,7 @@ class FaultProxy(LoopServer):
             self.port = self._place.getsockname()[1]
         if self._server is None:
             self._server = await asyncio.start_server(
-                self._caller, self.host, self.port, limit=READ_BYTES, reuse_address=True
+                self._accepted, self.host, self.port, limit=READ_BYTES, reuse_address=True
             )
 
     async def _listen(self) -> None:
@@ -121,13 +119,12 @@ class FaultProxy(LoopServer):
     async def _refuse(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            server.close()
-        for writer in self._callers:
+            await close_listener(server)
+        for writer in list(self._callers):
             _end(writer, reset=True)
 
     async def _caller(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, request by request."""
-        self._callers.add(writer)
         reset = False
         try:
             while (request := await read_head(reader)) is not None:
@@ -224,11 +221,6 @@ class FaultProxy(LoopServer):
     async def _accept_again(self, rule: Rule) -> None:
         await rule.wait()
         await self._accept()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
     async def _control(self, method: str, target: str, body: bytes, writer: asyncio.StreamWriter) -> Rule | None:
         status, refuses = "200 OK", None

@@ -2,7 +2,7 @@
 
 import ast
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +31,9 @@ Tree = Mapping[str, tuple[Import, ...]]
 """Modules without the prefix (`engine.kafka.source`; a package by its folder) and their imports in file order."""
 
 
-def read_tree(root: Path) -> Tree:
+def read_tree(root: Path, folders: Sequence[str] = FOLDERS) -> Tree:
     """The modules below the code folders of `root`."""
-    paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))]
+    paths = [path for folder in folders for path in sorted((root / folder).rglob("*.py"))]
     found = {_module_name(path.relative_to(root)): path for path in paths}
     names = frozenset(found)
     return {name: tuple(_imports(path, names)) for name, path in found.items()}

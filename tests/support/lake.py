@@ -32,13 +32,28 @@ class Lake:
         run: str = "live-1",
         starts: Mapping[TopicPartition, int] | None = None,
         topic_ids: Mapping[str, str] | None = None,
+        cluster_id: str = "cluster",
+        ends: Mapping[TopicPartition, int] | None = None,
+        output: str = "",
+        adopts: str = "",
         **options: object,
     ) -> "Lake":
         """A new root with its run file, or another run on the same one; `options` are the sink's."""
         sink = FileSink.from_options({"root": root.as_uri(), "partition_by": "none", **options}, base_dir=root)
         created_at = datetime.now(UTC).isoformat()
         ids = dict(topic_ids or TOPIC_IDS)
-        identity = RunIdentity(run, "orders", "group", "cluster", ids, dict(starts or {}), created_at)
+        identity = RunIdentity(
+            run,
+            "orders",
+            "group",
+            cluster_id,
+            ids,
+            dict(starts or {}),
+            created_at,
+            ends=dict(ends or {}),
+            output=output,
+            adopts=adopts,
+        )
         return cls(root, sink, sink.register_run(identity))
 
     @classmethod
@@ -53,16 +68,19 @@ class Lake:
         """The reading side, made anew."""
         return self.sink.ledger()
 
-    def claim(self, source: TopicPartition, *, payload: str = "json", fingerprint: str = "1") -> "Landing":
-        """Take a partition as a new worker does."""
+    def claim(
+        self, source: TopicPartition, *, payload: str = "json", fingerprint: str = "1", start: int | None = None
+    ) -> "Landing":
+        """Take a partition as a new worker does; `start` is where it begins when the run file does not say."""
         job = PartitionJob(
             run=self.identity.run,
             source=source,
             topic_id=self.identity.topic_ids[source.topic],
-            start=self.identity.starts.get(source, 0),
+            start=self.identity.starts.get(source, start or 0),
             validator="json",
             fingerprint=fingerprint,
             payload="bytes" if payload == "bytes" else "json",
+            output=self.identity.output,
         )
         end = self.sink.partition(job)
         return Landing(source, end, end.claim(end.head()).next)
@@ -92,15 +110,33 @@ class Landing:
         reason: Reason = "invalid",
         field: str | None = "/amount",
         value: Value | None = None,
+        time_ms: Callable[[int], int] | None = None,
     ) -> Entry:
         """Land the next `rows` offsets; the collections hold positions in them. Returns the entry."""
         record = self.stage(
-            rows, refused=refused, skipped=skipped, holes=holes, reason=reason, field=field, value=value
+            rows,
+            refused=refused,
+            skipped=skipped,
+            holes=holes,
+            reason=reason,
+            field=field,
+            value=value,
+            time_ms=time_ms,
         )
         entry = self.end.commit(record)
         if publish:
             self.end.publish(record)
         return entry
+
+    def batch(self, rows: int, *, holes: Collection[int] = (), value: Value | None = None) -> Batch:
+        """The messages of the next `rows` offsets, and move on; `holes` are positions in them."""
+        delivered = [at for at in range(rows) if at not in holes]
+        batch = numbered_batch(self.source, self.next, rows, delivered)
+        if value is not None:
+            batch = replace(batch, values=[value(offset) for offset in batch.offsets])
+        self.next = batch.range.next
+        self.batches.append(batch)
+        return batch
 
     def stage(
         self,
@@ -112,19 +148,18 @@ class Landing:
         reason: Reason = "invalid",
         field: str | None = "/amount",
         value: Value | None = None,
+        time_ms: Callable[[int], int] | None = None,
     ) -> CommitRecord:
-        """Stage a batch, and go no further. `value` makes a message's value from its offset."""
-        delivered = [at for at in range(rows) if at not in holes]
-        batch = numbered_batch(self.source, self.next, rows, delivered)
-        if value is not None:
-            batch = replace(batch, values=[value(offset) for offset in batch.offsets])
-        index_of = {offset - self.next: index for index, offset in enumerate(batch.offsets)}
+        """Stage a batch, and go no further. `value` and `time_ms` make a message's value and time from its offset."""
+        begin = self.next
+        batch = self.batch(rows, holes=holes, value=value)
+        if time_ms is not None:
+            batch = replace(batch, timestamps_ms=[time_ms(offset) for offset in batch.offsets])
+        index_of = {offset - begin: index for index, offset in enumerate(batch.offsets)}
         verdict = Verdict(
             refused=[Refusal(index_of[at], reason, "must not be negative", field) for at in sorted(refused)],
             skipped=[index_of[at] for at in sorted(skipped)],
         )
-        self.next = batch.range.next
-        self.batches.append(batch)
         with self.end.stage() as stage:
             stage.add(batch, verdict, dead_letters_of(batch, verdict, 1_700_000_000_000))
             return stage.seal()

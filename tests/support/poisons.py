@@ -5,6 +5,7 @@ import signal
 import threading
 from pathlib import Path
 
+from streamlake.engine.errors import ConfigError
 from streamlake.engine.records import Batch, Verdict
 
 
@@ -43,6 +44,19 @@ def make_and_raise() -> Poisoned:
 def make_and_be_killed() -> Poisoned:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError("still alive")
+
+
+def refuse_options() -> Poisoned:
+    raise ConfigError("validator.a: no", "validator.b: no")
+
+
+def end_the_process() -> Poisoned:
+    os._exit(3)
+
+
+def never_end() -> Poisoned:
+    threading.Event().wait()
+    raise AssertionError("it ended")
 
 
 class KilledOnce:

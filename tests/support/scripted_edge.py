@@ -11,7 +11,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from support.faults.wire import READ_BYTES, Message, read_body, read_head
-from support.loop_thread import LoopServer
+from support.loop_thread import StreamServer, close_listener
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def document(statuses: Sequence[str]) -> dict[str, Any]:
     return {**{kind: list(statuses).count(kind) for kind in more}, "results": listed}
 
 
-class ScriptedEdge(LoopServer):
+class ScriptedEdge(StreamServer):
     """Takes a step of the script for each request, in order; all is stored when none is left.
 
     `greeting` is what each connection is sent before it has asked anything.
@@ -111,14 +111,14 @@ class ScriptedEdge(LoopServer):
         return [asked.key for asked in self.asked]
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, self.host, self.port, limit=READ_BYTES)
+        self._server = await asyncio.start_server(self._accepted, self.host, self.port, limit=READ_BYTES)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await close_listener(self._server)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _caller(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         writer.write(self._greeting)
         # Cancelled: the server is stopped.
@@ -133,7 +133,6 @@ class ScriptedEdge(LoopServer):
                     writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
                 if said.then != "kept":
                     break
-        writer.close()
 
     async def _said(self, reader: asyncio.StreamReader, head: Message) -> Said:
         step = self._script.pop(0) if self._script else _all_stored

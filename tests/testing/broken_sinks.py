@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 from uuid import uuid4
 
+import pyarrow as pa
+
 from streamlake.engine.contracts import PartitionJob
 from streamlake.engine.entries import CommitRecord, Entry, FileEntry, FileFacts, Head, Recovered, RunIdentity
 from streamlake.engine.errors import FencedError, ForeignRootError, StorageError
@@ -128,7 +130,7 @@ class CountsNoClaims(BrokenSink):
 
 class NeverCloses(BrokenSink):
     class end(End):  # noqa: N801
-        def close(self) -> None:
+        def close(self, *, final: bool = False) -> None:
             pass
 
 
@@ -334,8 +336,8 @@ class TellsTheEntryAgain(BrokenSink):
 
 class SeesWhatIsNotThere(BrokenSink):
     class reading(FileLedger):  # noqa: N801
-        def visible(self, topic: str) -> Iterator[str]:
-            yield from super().visible(topic)
+        def visible(self, topic: str, output: str = "") -> Iterator[str]:
+            yield from super().visible(topic, output)
             yield f"raw/{topic}/else"
 
 
@@ -350,6 +352,19 @@ class ReadsOffsetsWrong(BrokenSink):
         def offsets(self, file: FileEntry) -> Any:
             found = super().offsets(file)
             return None if found is None else found.take(list(range(len(found)))[::-1])
+
+
+class GivesAnEmptyKeyForNone(BrokenSink):
+    class reading(FileLedger):  # noqa: N801
+        def records(self, file: FileEntry) -> Iterator[pa.RecordBatch]:
+            for part in super().records(file):
+                yield part.set_column(part.schema.names.index("_key"), "_key", part.column("_key").fill_null(b""))
+
+
+class ForgetsWhy(BrokenSink):
+    class reading(FileLedger):  # noqa: N801
+        def contents(self, file: FileEntry) -> Iterator[pa.RecordBatch]:
+            return (part.slice(0, 0) if file.kind == "dead" else part for part in super().contents(file))
 
 
 # A storage ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from testing import broken_note_sinks as broken_notes
+from testing import broken_run_sinks as broken_runs
 from testing import broken_sinks as broken
 
 from streamlake.engine.testing import SINK_CHECKS, check_sink
@@ -52,6 +54,10 @@ CAUGHT: dict[str, list[tuple[type[broken.BrokenSink], str]]] = {
     "the_leader_epoch_is_kept": [(broken.ForgetsTheEpoch, "the claim says None")],
     "partitions_do_not_know_of_each_other": [(broken.MixesPartitions, "")],
     "payloads_land_byte_for_byte": [(broken.NormalisesPayloads, "landed are"), (broken.TrimsPayloads, "landed are")],
+    "records_are_read_again_as_they_came": [
+        (broken.GivesAnEmptyKeyForNone, "read again: "),
+        (broken.ForgetsWhy, "refused are []"),
+    ],
     "any_bytes_land_byte_for_byte": [(broken.TakesPayloadsForText, "landed are"), (broken.TrimsPayloads, "landed are")],
     "dead_letters_are_kept_as_they_were": [(broken.TakesATombstoneForEmpty, "read back:")],
     "entries_are_chained": [
@@ -66,6 +72,45 @@ CAUGHT: dict[str, list[tuple[type[broken.BrokenSink], str]]] = {
     "prove_holds": [
         (broken.SeesWhatIsNotThere, "prove found stray"),
         (broken.ReadsOffsetsWrong, "prove found order"),
+    ],
+    "several_runs_are_kept_apart": [
+        (broken_runs.LandsAllInOnePlace, "the replay's rows are ['raw/"),
+        (broken_runs.SeesOneOutput, "visible are"),
+    ],
+    "what_was_closed_for_good_takes_nothing_any_more": [
+        (broken_runs.ClosesForAWhile, "after a final close the head is"),
+        (broken_runs.ClaimsWhatIsClosed, "a ledger that was closed for good was claimed"),
+    ],
+    "moved_rows_have_their_new_name_alone": [
+        (broken_runs.Copies, "what was moved away is visible still"),
+        (broken_runs.MovesAnything, "it moved what is nowhere"),
+    ],
+    "what_becomes_of_a_run_is_decided_once": [
+        (broken_runs.DecidesAgain, "live-2 was decided, and it answers deleted"),
+        (broken_runs.NeverDecidesAgain, "live-2 is another's, and it answers live-2"),
+    ],
+    "a_run_that_was_forgotten_leaves_its_name_used_up": [
+        (broken_runs.ForgetsNothing, "rows of a forgotten run stand|a forgotten run is listed"),
+        (broken_runs.LetsNamesBeUsedAgain, "the name of a forgotten run was taken again"),
+    ],
+    "what_was_staged_in_vain_is_collected": [(broken_runs.CollectsWhatHasLanded, "what has landed is gone")],
+    "a_note_is_written_once": [
+        (broken_notes.WritesNotesOver, "where b'first' stands a writer is told b'second'"),
+        (broken_notes.TellsWritersTheirOwn, "where b'first' stands a writer is told b'second'"),
+        (broken_notes.TakesEmptyForNone, "of b'' it reads None"),
+    ],
+    "of_writers_of_a_note_at_once_all_get_what_one_wrote": [
+        (broken_notes.LooksBeforeItWrites, "are told that theirs stands there|it reads other bytes than"),
+        (broken_notes.WritesNotesInParts, "bytes, which nobody wrote"),
+    ],
+    "notes_are_listed_beside_what_landed": [
+        (broken_notes.ListsWhatLiesDeeper, "and it names ['a', 'b', 'below/c']"),
+        (broken_notes.ReadsWhatIsThere, "it reads [b'"),
+        (broken_notes.ShowsNotes, "visible are"),
+    ],
+    "a_note_has_no_name_among_what_landed": [
+        (broken_notes.ReadsAnywhere, "it took 'raw/checked.orders/a' for the name of a note (see Notes.read"),
+        (broken_notes.WritesAnywhere, "it took 'raw/checked.orders/a' for the name of a note (see Notes.write"),
     ],
     "of_threads_that_claim_at_once_one_commits": [(broken.RacesInMemory, "writers that claimed at once")],
     "of_processes_that_claim_at_once_one_commits": [
@@ -101,4 +146,5 @@ def test_all_that_is_broken_is_told_at_once() -> None:
         "a_batch_lands_as_one_entry",
         "whoever_dies_between_two_calls_loses_and_doubles_nothing",
         "dead_letters_are_handed_back_until_they_were_surely_sent",
+        "what_was_closed_for_good_takes_nothing_any_more",
     ]

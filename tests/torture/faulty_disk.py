@@ -28,6 +28,7 @@ from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.backends import local
 from streamlake.plugins.sinks.file.backends.base import OutcomeUnknownError, Stored, Wait
+from streamlake.plugins.sinks.file.backends.room import Room
 from streamlake.plugins.sinks.file.ledger import PartitionLedger
 from streamlake.plugins.validators.json import JsonValidator
 
@@ -163,14 +164,15 @@ class FaultyFile:
     """A staged file that may find no space left, when a part of the data is written already."""
 
     def __init__(self, file: FileIO) -> None:
-        self.fileno, self.close, self._file = file.fileno, file.close, file
+        self.fileno, self.close, self._file, self._full = file.fileno, file.close, file, False
 
     def write(self, data: memoryview) -> int:
-        """Write all, or half and fail."""
-        if not _fails("ENOSPC"):
-            return self._file.write(data)
-        self._file.write(data[: len(data) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        """Write all; or half, and fail at the next call, as write(2) does."""
+        if self._full:
+            self._full = False
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._full = _fails("ENOSPC")
+        return self._file.write(data[: len(data) // 2] if self._full else data)
 
 
 class FaultyOs:
@@ -183,8 +185,10 @@ class FaultyOs:
         return getattr(os, name)
 
 
-def _open_faultily(staging: local.LocalStaging, path: Path, file: FileIO, stored: Callable[[], Stored | None]) -> None:
-    _init(staging, path, FaultyFile(file), stored)  # type: ignore[arg-type]  # as much of a file as it needs
+def _open_faultily(
+    staging: local.LocalStaging, path: Path, file: FileIO, stored: Callable[[], Stored | None], room: Room
+) -> None:
+    _init(staging, path, FaultyFile(file), stored, room)  # type: ignore[arg-type]  # as much of a file as it needs
 
 
 layout.ENTRIES_PER_FOLDER = int(os.environ["STREAMLAKE_TORTURE_ENTRIES"])

@@ -16,7 +16,7 @@ DAMAGE_SHOWS_AS = (
     "cut short or altered",
     "does not hold the entries of its folder",
     "holds other bytes than its ledger entry says",
-    "committed, but neither ",
+    "committed, but the file is gone",
 )
 """In a tortured world nobody tampers: whoever says that something was altered or is missing is wrong, or did it."""
 

@@ -15,15 +15,17 @@ import json
 import lzma
 import sys
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import duckdb
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 Place = tuple[int, int]
 """Partition and offset."""
@@ -129,7 +131,11 @@ def _misplaced(place: Place, value: bytes | None, lake: Lake) -> Iterator[str]:
 
 def delivered_by(servers: str, topic: str, isolation: str = "read_committed") -> dict[Place, bytes | None]:
     """Every record that a reader gets, from each partition's first offset to its end now."""
-    found: dict[Place, bytes | None] = {}
+    return {place: message.value() for place, message in messages_of(servers, topic, isolation)}
+
+
+def messages_of(servers: str, topic: str, isolation: str = "read_committed") -> Iterator[tuple[Place, Message]]:
+    """The same as messages, with their places."""
     consumer = Consumer(
         {
             "bootstrap.servers": servers,
@@ -154,39 +160,45 @@ def delivered_by(servers: str, topic: str, isolation: str = "read_committed") ->
             if error is None:
                 offset = message.offset()
                 assert offset is not None
-                found[partition, offset] = message.value()
+                yield (partition, offset), message
             elif error.code() == KafkaError._PARTITION_EOF:
                 left.discard(partition)
             elif not error.retriable():
                 raise RuntimeError(f"{topic}/{partition}: {error.str()}")
-        return found
     finally:
         consumer.close()
 
 
-def lake_of(root: Path, topic: str) -> Lake:
-    """Everything that a glob reader finds, and what the ledger says it skipped."""
+def lake_of(root: Path, topic: str, *, runs: str = "*", output: str = "") -> Lake:
+    """Everything that a glob reader finds below `output`, and what the ledgers of `runs`, a glob, say was skipped.
+
+    Where there are several runs, more than one of them may say so of the same place.
+    """
     lake = Lake()
-    for place, value in _rows(root / "raw" / topic):
+    for place, value in _rows(root / output / "raw" / topic):
         lake.raw[place] = value or b""
         lake.times[place] += 1
-    for place, value in _rows(root / "dead" / topic):
+    for place, value in _rows(root / output / "dead" / topic):
         lake.dead[place] = value
         lake.times[place] += 1
-    for entry in _entries(root / "_ledger", topic):
+    by_run: dict[str, list[Place]] = defaultdict(list)
+    for entry in entries_of(root / "_ledger", topic, runs):
         for first, following in entry["skipped_offsets"]:
-            places = [(entry["partition"], offset) for offset in range(first, following)]
-            lake.skipped.update(places)
-            lake.times.update(places)
+            by_run[entry["run"]] += [(entry["partition"], offset) for offset in range(first, following)]
+    # In one ledger a place is skipped once, or it is there twice; of two runs both may have skipped it.
+    for places in by_run.values():
+        lake.skipped.update(places)
+    for place, times in reduce(or_, map(Counter, by_run.values()), Counter[Place]()).items():
+        lake.times[place] += times
     return lake
 
 
-def _entries(ledger: Path, topic: str) -> Iterator[dict[str, Any]]:
-    """The ledger's entries: the lines of what is folded, and the files that are not (a folded folder may have some)."""
-    for segment in ledger.glob(f"*/{topic}/*/*.jsonl.xz"):
+def entries_of(ledger: Path, topic: str, runs: str) -> Iterator[dict[str, Any]]:
+    """The ledgers' entries: the lines of what is folded, and the files that are not (a folded folder may have some)."""
+    for segment in ledger.glob(f"{runs}/{topic}/*/*.jsonl.xz"):
         for line in lzma.decompress(segment.read_bytes()).splitlines():
             yield json.loads(line)
-    for path in ledger.glob(f"*/{topic}/*/*/*.json"):
+    for path in ledger.glob(f"{runs}/{topic}/*/*/*.json"):
         if not path.parent.with_suffix(".jsonl.xz").exists():
             yield json.loads(path.read_bytes())
 

@@ -35,6 +35,9 @@ class Outcome:
         lines = [f"{self.happened[name]:6}  {name}" for name in self.enabled]
         lines += [json.dumps(self.counts, indent=1), *self.faults, *self.remarks]
         end = "FAILED" if self.faults else self.nothing_wrong
-        return "\n".join(
-            [*lines, f"seed {self.seed}: {self.killed} kills, {self.happened.total()} faults in all: {end}"]
-        )
+        return "\n".join([*lines, f"seed {self.seed}: {self.killed} kills, {self.in_all}: {end}"])
+
+    @property
+    def in_all(self) -> str:
+        """What else there was, counted."""
+        return f"{self.happened.total()} faults in all"

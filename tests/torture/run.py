@@ -1,14 +1,15 @@
 """Tortures the engine for a while and judges what is left: `make torture SEED=… MINUTES=…`.
 
     python tests/torture/run.py [--seed N] [--minutes M] [--everything | --storage] [--spare WORD …]
-                                [--keep FOLDER] [--mutant NAME] [--until-fault] [--backend file|gs] [--part edge]
+                                [--keep FOLDER] [--mutant NAME] [--until-fault] [--backend file|gs] [--part …]
 
 Three Kafka nodes, three hosts, a proxy between them, a disk that fails, producers of which some use transactions; a
 nemesis that breaks what it can; a reader and `prove` that look all the while. Then everything is mended, the engines
 have to catch up within CONVERGE_SECONDS, and the oracle counts. Exits 1 when anything was lost, doubled or altered,
 when the engines did not catch up, when the two judges differ, or when a promised fault never happened.
 
-`--part edge` tortures the HTTP edge instead, which has a world, faults and a judge of its own (`edge/`).
+`--part edge` tortures the HTTP edge instead, which has a world, faults and a judge of its own (`edge/`), and
+`--part operations` what operators ask for while engines run (`operations/`).
 """
 
 import argparse
@@ -42,6 +43,8 @@ from torture.hosts import Host
 from torture.logs import lies_in
 from torture.mutated.environment import mutating
 from torture.nemesis import Nemesis, spared, swarm
+from torture.operations import part as operations
+from torture.operations.mutants import OPERATIONS_MUTANTS
 from torture.oracle import TO_THE_END, Place
 from torture.outcome import Outcome
 from torture.power import journal_of
@@ -267,12 +270,16 @@ def replay(asked: argparse.Namespace, seed: int) -> str:
     return f"replay: {few}{shlex.join(words)}"
 
 
+PARTS = {"engine": torture, "edge": edge.torture, "operations": operations.torture}
+"""By the word for `--part`."""
+
+
 def arguments() -> argparse.ArgumentParser:
     """What the command takes."""
     parser = argparse.ArgumentParser(prog="make torture", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--part", choices=["engine", "edge"], default="engine", help="engines, or the HTTP edge")
+    parser.add_argument("--part", choices=list(PARTS), default="engine", help="what is tortured")
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--everything", action="store_true", help="every kind of fault, not a seed's choice")
     kinds.add_argument(
@@ -283,7 +290,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--backend", choices=["file", "gs"], default="file", help="a root on a disk, or in a bucket")
     parser.add_argument("--keep", type=Path, default=None, help="leave lake, logs and Kafka's data in this folder")
-    mutants = [mutant.name for mutant in (*MUTANTS, *EDGE_MUTANTS)]
+    mutants = [mutant.name for mutant in (*MUTANTS, *EDGE_MUTANTS, *OPERATIONS_MUTANTS)]
     parser.add_argument("--mutant", choices=mutants, help="break the protocol of the engine, or of the edge")
     parser.add_argument("--until-fault", action="store_true", help="end with the first thing that can't be right")
     return parser
@@ -299,7 +306,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         say = lambda text: print(f"torture: {text}", file=sys.stderr, flush=True)  # noqa: E731
         try:
-            outcome = (edge.torture if asked.part == "edge" else torture)(asked, seed, folder, say)
+            outcome = PARTS[asked.part](asked, seed, folder, say)
         except Exception as error:
             error.add_note(f"this run could not be judged, so it failed\n{replay(asked, seed)}")
             raise

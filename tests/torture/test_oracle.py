@@ -133,7 +133,7 @@ def test_a_lake_counts_every_row_and_what_the_ledger_skipped(tmp_path: Path) -> 
     )
     entry = tmp_path / "_ledger/live-1/t/00000/00000000/000000000000.json"
     entry.parent.mkdir(parents=True)
-    entry.write_text(json.dumps({"partition": 0, "skipped_offsets": [[3, 5]]}))
+    entry.write_text(json.dumps({"run": "live-1", "partition": 0, "skipped_offsets": [[3, 5]]}))
     lake = lake_of(tmp_path, "t")
     assert lake.times == {(0, 0): 1, (0, 1): 2, (0, 2): 1, (0, 3): 1, (0, 4): 1, (0, 5): 1}
     assert lake.dead == {(0, 2): b'{"a', (0, 5): b"\xff"}
@@ -142,7 +142,7 @@ def test_a_lake_counts_every_row_and_what_the_ledger_skipped(tmp_path: Path) -> 
 
 def test_what_was_skipped_is_read_out_of_segments_and_counted_once(tmp_path: Path) -> None:
     ledger = tmp_path / "_ledger/live-1/t/00000"
-    line = json.dumps({"partition": 0, "skipped_offsets": [[3, 5]]})
+    line = json.dumps({"run": "live-1", "partition": 0, "skipped_offsets": [[3, 5]]})
     (ledger / "00000000").mkdir(parents=True)
     (ledger / "00000000.jsonl.xz").write_bytes(lzma.compress(f"{line}\n{line.replace('3, 5', '7, 8')}\n".encode()))
     (ledger / "00000000/000000000000.json").write_text(line)  # not dropped yet by whoever folded it

@@ -45,12 +45,12 @@ class Onlookers:
     def looking(self, *, until_fault: bool) -> Iterator[None]:
         """Let them look, each in a thread of its own; `until_fault` ends the torment with the first that they find."""
         with ExitStack() as stack:
-            stack.enter_context(_beside(self._look_at_files, LOOK_SECONDS))
-            stack.enter_context(_beside(lambda: self._letters.look(LOOK_SECONDS), LOOK_SECONDS))
-            stack.enter_context(_beside(self._acknowledged.look, LOOK_SECONDS))
-            stack.enter_context(_beside(self._prove, PROVE_SECONDS_HURRIED if until_fault else PROVE_SECONDS))
+            stack.enter_context(beside(self._look_at_files, LOOK_SECONDS))
+            stack.enter_context(beside(lambda: self._letters.look(LOOK_SECONDS), LOOK_SECONDS))
+            stack.enter_context(beside(self._acknowledged.look, LOOK_SECONDS))
+            stack.enter_context(beside(self._prove, PROVE_SECONDS_HURRIED if until_fault else PROVE_SECONDS))
             if until_fault:
-                stack.enter_context(_beside(self._end_early, LOOK_SECONDS))
+                stack.enter_context(beside(self._end_early, LOOK_SECONDS))
             yield
 
     def look_at_the_end(self, *, all_letters: bool) -> None:
@@ -84,7 +84,7 @@ class Onlookers:
 
 
 @contextmanager
-def _beside(work: Callable[[], object], every_seconds: float) -> Iterator[None]:
+def beside(work: Callable[[], object], every_seconds: float) -> Iterator[None]:
     """Do `work` again and again in a thread; what it raises is raised at the end."""
     over, raised = threading.Event(), list[BaseException]()
 

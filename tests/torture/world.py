@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from torture.bucket import Bucket
 from torture.hosts import Host
@@ -52,6 +53,12 @@ class World:
     """Held by the one fault that meets the wires: when it ends, it mends them all."""
     cluster: threading.Lock = field(default_factory=threading.Lock)
     """Held by a fault that takes a node away: with two of three gone nothing is acknowledged, and nothing shown."""
+
+    @property
+    def sources(self) -> Sequence[TopicPartition]:
+        """All that the engines read."""
+        main = [TopicPartition(self.topic, number) for number in range(self.partitions)]
+        return [*main, TopicPartition(f"{self.topic}.state", 0)]
 
     @cached_property
     def admin(self) -> AdminClient:

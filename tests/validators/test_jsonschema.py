@@ -176,10 +176,12 @@ def test_a_reference_that_leaves_the_schema_is_refused_and_never_fetched(
 @pytest.mark.parametrize(
     ("schema", "words"),
     [
-        (record(a={"type": "objekt"}), ["/properties/a/type", "objekt"]),
-        (record(a={"pattern": "("}), ["/properties/a/pattern"]),
-        (record(a={"$ref": "#/$defs/nowhere"}), ["/$defs/nowhere"]),
-        (record(a={"format": "datetime"}), ["datetime", "unknown_formats: ignore"]),
+        (record(a={"type": "objekt"}), [".properties.a.type is", '"objekt" is no type', "Did you mean `object`"]),
+        (record(a={"pattern": "("}), [".properties.a.pattern is", "no regular expression"]),
+        (record(a={"$ref": "#/$defs/nowhere"}), [".properties.a.$ref is", '"#/$defs/nowhere" does not exist']),
+        (record(a={"$ref": "#nobody"}), [".properties.a.$ref is", '"#nobody" does not exist']),
+        (record(a={"format": "datetime"}), [".properties.a.format is", "datetime", "unknown_formats: ignore"]),
+        (record(a={"minimum": "1"}), [".properties.a.minimum is", '"1" breaks `type`']),
         ({"$schema": "http://json-schema.org/draft-07/schema#"}, ["draft-07", "2020-12"]),
         ({"$schema": 7}, ["$schema", "7"]),
     ],
@@ -218,3 +220,41 @@ def test_refused_ones_cost_the_accepted_nothing() -> None:
     batch = [b'{"a":1}', b'{"a":"x"}', b"{", b'{"a":2}', None, b'{"a":null}', b'{"a":3}'] * 300
     expected = [i for i in range(len(batch)) if i % 7 in (1, 2, 4, 5)]
     assert [refusal.index for refusal in making.refused(validator, *batch)] == expected
+
+
+def test_each_fault_of_a_schema_file_is_told_with_its_line_and_column(tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    file.write_text(
+        '{\n\t"type": "object",\n  "properties": {\n    "é": {"type": "intger"},\n    "a/b": {"pattern": "[a, {"},\n'
+        '    "c": {"anyOf": [{}, [], {"minimum": "{"}]}\n  }, "required": "é"\n}\n'
+    )
+    assert places(file) == [
+        "4:19: /properties/é/type",
+        "5:24: /properties/a~1b/pattern",
+        "6:25: /properties/c/anyOf/1",
+        "6:41: /properties/c/anyOf/2/minimum",
+        "7:18: /required",
+    ]
+    file.write_text(
+        '{"properties": {"a": {"$ref": "#/$defs/x"},\n "b": {"format": "int64"},\n "c": {"$ref": "#/$defs/y"},\n'
+        ' "d": {"$ref": "#/$defs/x"}}}'
+    )
+    assert places(file) == ["1:31: /properties/a/$ref", "2:18: /properties/b/format", "3:16: /properties/c/$ref"]
+    file.write_text('{"type": "object",\n "properties": {"a": }}')
+    assert places(file) == ["2:22: is not JSON: unexpected character"]
+
+
+def places(file: Path) -> list[str]:
+    """Line, column and place in the schema of each problem, by lines."""
+    with pytest.raises(ConfigError) as caught:
+        JsonSchemaValidator.from_options({"schema": file.name}, columns=False, base_dir=file.parent)
+    said = [problem.removeprefix(f"validator.schema: {file}:") for problem in caught.value.problems]
+    return sorted(text.partition(" is no usable")[0].partition(", expected")[0] for text in said)
+
+
+def test_other_wrong_options_do_not_hide_what_is_wrong_with_the_schema(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        JsonSchemaValidator.from_options({"schema": "gone.json", "model": "x:Y"}, columns=False, base_dir=tmp_path)
+    unknown, gone = caught.value.problems
+    assert "validator.model" in unknown
+    assert "gone.json can't be read" in gone

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from streamlake.engine.codes.ledger import UNKNOWN_VERSION
 from streamlake.engine.entries import Entry, FileEntry, Totals
 from streamlake.engine.errors import LedgerDamagedError
 from streamlake.engine.records import OffsetRange
@@ -24,6 +25,10 @@ def encoded(entry: Entry) -> bytes:
     fields["skipped_offsets"] = [(skipped.first, skipped.next) for skipped in entry.skipped_offsets]
     fields["files"] = [{name: getattr(file, name) for name in FILE_FIELDS} for file in entry.files]
     fields["totals"] = {name: getattr(entry.totals, name) for name in TOTALS_FIELDS}
+    if not entry.final:
+        del fields["final"]
+    if not entry.cpu_seconds:
+        del fields["cpu_seconds"]
     return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -35,7 +40,9 @@ def decoded(data: bytes, path: str) -> Entry:
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise LedgerDamagedError(f"{path} is no ledger entry ({len(data)} bytes, cut short or altered)") from error
     if version != VERSION:
-        raise LedgerDamagedError(f"{path} is of version {version!r}; this StreamLake knows version {VERSION} only")
+        raise LedgerDamagedError(
+            f"{path} is of version {version!r}; this StreamLake knows version {VERSION} only", code=UNKNOWN_VERSION
+        )
     try:
         entry = _built(fields, digest(data))
         altered = _inconsistency(entry) or ("not as it was written" if encoded(entry) != data else "")
@@ -69,6 +76,8 @@ def _inconsistency(entry: Entry) -> str:
     rows = {"raw": entry.landed, "dead": entry.refused}
     for file in entry.files:
         rows[file.kind] -= file.rows
+    if entry.final and entry.kind != "close":
+        return f"a {entry.kind} entry can't be final"
     if any(rows.values()):
         return f"the rows of its files are not the {entry.landed} landed and {entry.refused} refused"
     return ""

@@ -8,6 +8,10 @@ from streamlake.engine.records import TopicPartition
 RUNS = "_runs"
 LEDGER = "_ledger"
 STAGE = "_stage"
+OURS = (RUNS, LEDGER, STAGE)
+"""Folders that nobody else writes to."""
+NOTES_STAGE = f"{STAGE}/_notes"
+"""The folder of notes on their way; no run has this name."""
 
 ENTRIES_PER_FOLDER = 1000
 
@@ -22,9 +26,29 @@ def run_path(run: str) -> str:
     return f"{RUNS}/{checked_run(run)}.json"
 
 
+def deleted_path(run: str) -> str:
+    """The mark of a run that is being deleted, or was: its name is used up."""
+    return f"{RUNS}/{checked_run(run)}.deleted"
+
+
+def fate_path(run: str, number: int) -> str:
+    """What was decided to become of a run, for the so manieth time."""
+    return f"{RUNS}/{checked_run(run)}.fate-{number}"
+
+
+def ledgers_folder(run: str) -> str:
+    """The folder of all ledgers of `run`."""
+    return f"{LEDGER}/{checked_run(run)}"
+
+
+def staging_folder(run: str) -> str:
+    """The folder of everything that `run` has staged."""
+    return f"{STAGE}/{checked_run(run)}"
+
+
 def ledger_folder(run: str, source: TopicPartition) -> str:
     """The folder of one partition's ledger in `run`."""
-    return f"{LEDGER}/{checked_run(run)}/{topic_folder(source.topic)}/{source.partition:05d}"
+    return f"{ledgers_folder(run)}/{topic_folder(source.topic)}/{source.partition:05d}"
 
 
 def entry_path(run: str, source: TopicPartition, seq: int) -> str:
@@ -44,7 +68,7 @@ def segment_path(run: str, source: TopicPartition, folder: int) -> str:
 
 def stage_folder(run: str, source: TopicPartition) -> str:
     """The folder of everything staged for one partition in `run`, one folder an epoch below it."""
-    return f"{STAGE}/{checked_run(run)}/{topic_folder(source.topic)}/{source.partition:05d}"
+    return f"{staging_folder(run)}/{topic_folder(source.topic)}/{source.partition:05d}"
 
 
 def epoch_folder(run: str, source: TopicPartition, epoch: int) -> str:

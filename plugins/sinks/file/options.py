@@ -10,6 +10,7 @@ from typing import Self, cast
 from streamlake.engine.contracts import PluginOption
 from streamlake.engine.errors import ConfigError
 from streamlake.plugins.sinks.file.backends.base import Backend
+from streamlake.plugins.sinks.file.backends.gcs.options import OPTIONS as GCS_OPTIONS
 from streamlake.plugins.sinks.file.backends.registry import backend_of
 from streamlake.plugins.sinks.file.formats.base import COLUMNS, PART_BYTES_MAX, Columns, Format
 from streamlake.plugins.sinks.file.formats.jsonl import Compression as JsonlCompression
@@ -26,36 +27,47 @@ OPTIONS = (
         "root",
         "path or URL",
         None,
-        "where files land: a folder, file:///folder, gs://bucket/prefix, or memory://name for tests",
+        "Where files land: a folder (relative to the first YAML, or file:///folder), gs://bucket/prefix, or "
+        "memory://name for tests. Change it for another place; a new root begins anew, by kafka.start.",
     ),
-    PluginOption("format", " | ".join(FORMATS), FORMATS[0], "the format of files"),
+    PluginOption(
+        "format",
+        " | ".join(FORMATS),
+        FORMATS[0],
+        "The format of files. Change it to jsonl for readers of text; files that are there stay as they are.",
+    ),
     PluginOption(
         "columns",
         " | ".join(COLUMNS),
         COLUMNS[0],
-        "a row: the whole record, the validator's, the payload",
+        "What a row is: envelope (the record as it was, with its place), typed (the fields of the model or schema as "
+        "columns), value (the payload alone). Change it to typed for queries without JSON functions, at the price of "
+        "the payload's own bytes.",
     ),
     PluginOption(
         "compression",
         "; ".join(f"{name}: {' | '.join(allowed)}" for name, allowed in COMPRESSIONS.items()),
         ", ".join(f"{allowed[0]} ({name})" for name, allowed in COMPRESSIONS.items()),
-        "how files are compressed",
+        "How files are compressed. Change it to what your readers know.",
     ),
-    PluginOption("partition_by", " | ".join(PARTITION_BY), "ingestion_date", "the folders below a topic's"),
+    PluginOption(
+        "partition_by",
+        " | ".join(PARTITION_BY),
+        "ingestion_date",
+        "The folders below a topic's: by when a batch was begun, by each record's own time (a batch may then make "
+        "several files), or none; always UTC. Change it to record_date or record_hour where queries ask for the "
+        "records' time.",
+    ),
     PluginOption(
         "row_group_bytes_max",
-        "bytes, 64KiB to 1GiB",
+        "size, 64KiB to 1GiB",
         f"{PART_BYTES_MAX // 2**20}MiB",
-        "Parquet: what the columns of a row group take in memory",
+        "Parquet: what the columns of a row group take in memory. Change it for readers that scan (more) or workers "
+        "with little memory (less).",
     ),
-    PluginOption(
-        "gcs",
-        "a section",
-        None,
-        "for gs://: credentials, billing_project, kms_key, endpoint, request_seconds_max, retry_seconds_max",
-    ),
+    *GCS_OPTIONS,
 )
-"""The fields of FileSinkOptions, for people."""
+"""The fields of FileSinkOptions, and those of `gcs`, for people."""
 
 _UNITS = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -82,7 +94,10 @@ class FileSinkOptions:
         problems = [_unknown(name, known) for name in options if name not in known]
         root = options.get("root")
         if not isinstance(root, str) or not root:
-            problems.append(f"sink.root: {root!r} is no place to land files; for instance file:///var/lib/streamlake")
+            what = "is missing: where files land" if root is None else f"{root!r} is no place to land files"
+            if root is None and "root" in options:
+                what = "(nothing) is no place to land files; `~` and `null` are YAML's words for nothing"
+            problems.append(f"sink.root: {what}; for instance file:///var/lib/streamlake")
         file_format = _one_of(options, "format", FORMATS, problems)
         chosen = {
             "columns": _one_of(options, "columns", COLUMNS, problems),

@@ -1,15 +1,17 @@
 """The sink's end of one partition: the commit protocol of DESIGN §5, step by step."""
 
-import logging
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+
+import structlog
 
 from streamlake.engine.accounting import Hand, entry_after, given_up, nothing_at
 from streamlake.engine.contracts import PartitionJob
 from streamlake.engine.entries import CommitRecord, Entry, EntryKind, FileEntry, Head, Recovered
-from streamlake.engine.errors import FencedError, LedgerDamagedError, StorageError
+from streamlake.engine.errors import FencedError, LedgerDamagedError, StorageError, SupersededError
 from streamlake.engine.failpoints import failpoint
 from streamlake.engine.records import DeadLetter, OffsetRange
 from streamlake.plugins.sinks.file import layout
@@ -21,7 +23,7 @@ from streamlake.plugins.sinks.file.ledger import FOLDERS_UNFOLDED, PartitionLedg
 from streamlake.plugins.sinks.file.options import FileSinkOptions
 from streamlake.plugins.sinks.file.staging import Stager
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("streamlake.sink")
 
 CLAIM_ATTEMPTS = 3
 
@@ -129,12 +131,15 @@ class FilePartitionSink:
         self._unpublished = ()
         self._fold()
 
-    def close(self) -> None:
-        """Append a `close` entry: after a claim alone, too, or the next owner would take us for one that died."""
+    def close(self, *, final: bool = False) -> None:
+        """Append a `close` entry: after a claim alone, too, or the next owner would take us for one that died.
+
+        After a `final` one nobody claims this ledger again: a new live generation goes on.
+        """
         # 6. Close.
         held = self._holding()
         if held.kind != "close":
-            self._append("close", self._nothing(held.next, held.leader_epoch))
+            self._append("close", self._nothing(held.next, held.leader_epoch), final=final)
 
     def _take(self, head: Head) -> tuple[Head, Sequence[FileEntry]]:
         """Append the claim; the head it stands on, and the files of the last data entry that may be unpublished.
@@ -142,6 +147,11 @@ class FilePartitionSink:
         A head that is stale by now costs a lost claim and no more: then look again. Once the claim stands, never.
         """
         for attempts_left in reversed(range(CLAIM_ATTEMPTS)):
+            if head.final:
+                raise SupersededError(
+                    f"{self._job.source}: the ledger of {self._job.run} was closed for good, a new live generation "
+                    "goes on: nothing was claimed"
+                )
             last = self._ledger.unfinished(head)
             files = last.files if last else ()
             epoch = head.last.epoch if head.last else 0
@@ -151,7 +161,8 @@ class FilePartitionSink:
             # the last data entry names is published by whoever gets the claim, which need not be us.
             self._drop_staged(before_epoch=epoch, keep={file.staged for file in files})
             try:
-                self._put(head.last, epoch + 1, "claim", self._nothing(head.next, head.leader_epoch))
+                claim = self._entry(head.last, epoch + 1, "claim", self._nothing(head.next, head.leader_epoch))
+                self._put(claim)
             except FencedError:
                 if not attempts_left:
                     raise
@@ -160,21 +171,23 @@ class FilePartitionSink:
                 return head, files
         raise AssertionError("unreachable")
 
-    def _append(self, kind: EntryKind, record: CommitRecord, reason: str = "") -> Entry:
+    def _append(self, kind: EntryKind, record: CommitRecord, reason: str = "", *, final: bool = False) -> Entry:
         """Append after our own last entry, in our epoch: the tail is never read again."""
         held = self._holding()
         assert not self._unpublished, "nothing is appended before all of the entry before is published"
         assert held.kind != "close", "nothing but another claim follows a close"
         assert record.range.first == held.next, f"{record.range} does not begin at the ledger's {held.next}"
-        return self._put(held, held.epoch, kind, record, reason)
+        return self._put(replace(self._entry(held, held.epoch, kind, record, reason), final=final))
 
-    def _put(self, before: Entry | None, epoch: int, kind: EntryKind, record: CommitRecord, reason: str = "") -> Entry:
-        """Put an entry into the slot after `before`; while this is unsettled, and after an error, we hold nothing."""
+    def _put(self, entry: Entry) -> Entry:
+        """Put an entry into its slot; while this is unsettled, and after an error, we hold nothing."""
         self._held = None
-        self._held = self._ledger.append(self._entry(before, epoch, kind, record, reason), self._wait)
+        self._held = self._ledger.append(entry, self._wait)
         return self._held
 
-    def _entry(self, before: Entry | None, epoch: int, kind: EntryKind, record: CommitRecord, reason: str) -> Entry:
+    def _entry(
+        self, before: Entry | None, epoch: int, kind: EntryKind, record: CommitRecord, reason: str = ""
+    ) -> Entry:
         return entry_after(
             before,
             kind,
@@ -205,7 +218,9 @@ class FilePartitionSink:
         missing = [file for file, done in zip(files, published, strict=True) if not done]
         self.missing_files += len(missing)
         for file in missing:
-            log.warning("%s: committed, but neither %s nor %s is there", self._job.source, file.final, file.staged)
+            log.warning(
+                "committed, but the file is gone", partition=str(self._job.source), final=file.final, staged=file.staged
+            )
         return missing
 
     def _drop_staged(self, *, before_epoch: int, keep: Collection[str] = ()) -> None:
@@ -234,7 +249,8 @@ class FilePartitionSink:
         except (LedgerDamagedError, StorageError) as error:
             # Old damage is for `prove` to tell in full, and what can't be read or dropped stays: new records land all
             # the same. The next owner tries again.
-            log.error("%s: old ledger entries are not folded: %s", self._job.source, error)  # noqa: TRY400 - said well
+            where = str(self._job.source)
+            log.error("old ledger entries are not folded", partition=where, why=str(error))  # noqa: TRY400 - said well
 
     def _letters(self, file: FileEntry) -> Iterator[DeadLetter]:
         """The letters of a published dead file; none when it is missing, which was said already."""

@@ -7,12 +7,14 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from streamlake.engine.codes.ledger import FILE_GONE
 from streamlake.engine.entries import Entry, FileEntry, FileFacts, Head, RunIdentity
 from streamlake.engine.errors import FileDamagedError
-from streamlake.engine.names import checked_run, topic_folder, topic_of
+from streamlake.engine.names import place_of, topic_folder, topic_of
 from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.plugins.sinks.file import layout, runs
 from streamlake.plugins.sinks.file.backends.base import Backend
+from streamlake.plugins.sinks.file.formats.base import ColumnsOf
 from streamlake.plugins.sinks.file.formats.registry import reading_of
 from streamlake.plugins.sinks.file.ledger import PartitionLedger
 
@@ -20,7 +22,7 @@ READ_BYTES = 2**20
 
 
 class FileLedger:
-    """All that was committed under one root (`streamlake.engine.contracts.Ledger`). Writes nothing."""
+    """All that was committed under one root (`engine.contracts.Ledger`, and each of `abilities.py`). Writes nothing."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -30,13 +32,13 @@ class FileLedger:
         return runs.all_of(self._backend)
 
     def partitions(self, run: str) -> Sequence[TopicPartition]:
-        """The partitions that have a ledger in this run, ascending."""
-        folder = f"{layout.LEDGER}/{checked_run(run)}"
+        """The partitions that have a ledger in this run, ascending; whoever made its folders may have died then."""
+        folder = layout.ledgers_folder(run)
         return sorted(
             TopicPartition(topic_of(topic), int(partition))
             for topic in self._backend.list(folder)
             for partition in self._backend.list(f"{folder}/{topic}")
-            if partition.isdigit()
+            if partition.isdigit() and self._backend.has_files(f"{folder}/{topic}/{partition}")
         )
 
     def head(self, run: str, source: TopicPartition) -> Head:
@@ -67,6 +69,11 @@ class FileLedger:
         with self._open(file) as stored:
             return reading_of(file.final).offsets(stored, file)
 
+    def timestamps(self, file: FileEntry) -> pa.Int64Array | None:
+        """The `_timestamp` of each row in file order, in milliseconds; None where rows carry none."""
+        with self._open(file) as stored:
+            return reading_of(file.final).timestamps(stored, file)
+
     def rows(self, file: FileEntry) -> int:
         """How many rows the file really has. Raises FileDamagedError."""
         with self._open(file) as stored:
@@ -76,16 +83,31 @@ class FileLedger:
         """The payload of each row of a raw file in order; None where columns are typed. Raises FileDamagedError."""
         return None if file.columns == "typed" else self._values(file)
 
+    def batches(self, file: FileEntry, columns: ColumnsOf) -> Iterator[pa.RecordBatch]:
+        """The rows of a raw file with the columns that are wanted, JSON lines as `_line`. Raises FileDamagedError."""
+        with self._open(file) as stored:
+            yield from reading_of(file.final).batches(stored, file, columns)
+
     def dead_letters(self, file: FileEntry) -> Iterator[DeadLetter]:
         """The letters of a `dead` file in offset order. Raises FileDamagedError."""
-        topic = topic_of(file.final.split("/")[1])
+        topic = place_of(file.final).topic
         with self._open(file) as stored:
             yield from reading_of(file.final).dead_letters(stored, file, topic)
 
-    def visible(self, topic: str) -> Iterator[str]:
-        """Every name that lies under `raw/<topic>` and `dead/<topic>`, whoever put it there."""
+    def records(self, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """The rows of a dead file or of a raw one's envelope, as they were delivered. Raises FileDamagedError."""
+        with self._open(file) as stored:
+            yield from reading_of(file.final).records(stored, file)
+
+    def contents(self, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """What rows say: payloads or typed columns, of dead ones the reasons. Raises FileDamagedError."""
+        with self._open(file) as stored:
+            yield from reading_of(file.final).contents(stored, file)
+
+    def visible(self, topic: str, output: str = "") -> Iterator[str]:
+        """Every name that lies under `raw/<topic>` and `dead/<topic>` of an output, whoever put it there."""
         for kind in ("raw", "dead"):
-            yield from self._backend.walk(f"{kind}/{topic_folder(topic)}")
+            yield from self._backend.walk("/".join(filter(None, (output, kind, topic_folder(topic)))))
 
     def _ledger(self, run: str, source: TopicPartition) -> PartitionLedger:
         return PartitionLedger(self._backend, run, source)
@@ -103,7 +125,7 @@ class FileLedger:
                 with stored:
                     yield stored
                 return
-        raise FileDamagedError(f"{file.final} is gone, and so is its staged {file.staged}")
+        raise FileDamagedError(f"{file.final} is gone, and so is its staged {file.staged}", code=FILE_GONE)
 
 
 def _sha256(stored: BinaryIO) -> str:

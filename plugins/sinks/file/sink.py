@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Self
 
 from streamlake.engine.contracts import CONTRACT_VERSION, PartitionJob, PluginOption
-from streamlake.engine.entries import RunIdentity
-from streamlake.plugins.sinks.file import runs
+from streamlake.engine.entries import FileEntry, RunIdentity
+from streamlake.plugins.sinks.file import layout, runs
 from streamlake.plugins.sinks.file.backends.base import Backend
+from streamlake.plugins.sinks.file.notes import FileNotes
 from streamlake.plugins.sinks.file.options import OPTIONS, FileSinkOptions
 from streamlake.plugins.sinks.file.partition import FilePartitionSink
 from streamlake.plugins.sinks.file.reader import FileLedger
@@ -53,6 +54,26 @@ class FileSink:
         """The end for one partition, with a writer of its own. Raises ConfigError."""
         self._backend.check()
         return FilePartitionSink(self._backend, job, self._options)
+
+    def notes(self) -> FileNotes:
+        """Small files beside what landed, each written once."""
+        return FileNotes(self._backend)
+
+    def move(self, files: Sequence[FileEntry]) -> Sequence[bool]:
+        """Rename committed files from `staged` to `final`; can be repeated. False: under neither name."""
+        return self._backend.publish_all(files)
+
+    def collect(self, run: str) -> int:
+        """Free what a run that has ended has staged and does not need; how many bytes that were."""
+        return runs.clear(self._backend, layout.staging_folder(run))
+
+    def settle(self, run: str, fate: str) -> str:
+        """Decide once what becomes of a run: the fate that stands."""
+        return runs.settle(self._backend, run, fate)
+
+    def forget(self, run: str) -> bool:
+        """Delete a run that has a folder of its own, who it was last of all; False where there is none."""
+        return runs.forget(self._backend, run)
 
     def ledger(self) -> FileLedger:
         """The reading side of the whole root."""

@@ -7,6 +7,7 @@ from typing import Self
 
 import google_crc32c
 
+from streamlake.engine.codes.storage import NOT_AS_WRITTEN
 from streamlake.engine.contracts import PartitionJob
 from streamlake.engine.entries import FileEntry, FileKind
 from streamlake.engine.errors import StorageError
@@ -60,7 +61,7 @@ class Stager:
         return FileEntry(
             kind=kind,
             staged=file.path,
-            final=final_path(kind, job.run, job.source, offsets, folder, self.format.suffix),
+            final=final_path(kind, job.run, job.source, offsets, folder, self.format.suffix, job.output),
             rows=rows,
             bytes=file.out.bytes,
             sha256=file.out.sha256,
@@ -106,7 +107,8 @@ class StagedFile:
         if stored != Stored(self.out.bytes, self.out.crc32c):
             raise StorageError(
                 f"{self.path} was written with {self.out.bytes} bytes, crc32c {self.out.crc32c}; the storage has "
-                f"{stored}: nothing was committed, the batch will be read again"
+                f"{stored}: nothing was committed, the batch will be read again",
+                code=NOT_AS_WRITTEN,
             )
 
     def __enter__(self) -> Self:

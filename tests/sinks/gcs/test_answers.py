@@ -10,6 +10,7 @@ import pytest
 from sinks.gcs.conftest import MakeBackend
 from sinks.making import IDENTITY, batch, job, options, staged
 from sinks.test_backends import FINAL, STAGED, stage
+from structlog.testing import capture_logs
 from support.fault_proxy import FaultProxy, Rule
 from support.gcs_server import GcsServer, Grant, Rules
 
@@ -50,19 +51,18 @@ def test_a_gateways_page_does_not_mean_that_an_object_is_missing(backend: Backen
     assert (backend.read(FINAL), backend.read(STAGED)) == (b"content", None)
 
 
-def test_no_part_of_an_uploads_address_is_ever_said(
-    make_backend: MakeBackend, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_part_of_an_uploads_address_is_ever_said(make_backend: MakeBackend, proxy: FaultProxy) -> None:
     said = '{"error": {"code": 503, "message": "no: /o?uploadType=resumable&upload_id=SECRET-1 Bearer SECRET-2"}}'
     for body in (said, "an HTML page that names ?upload_id=SECRET-3"):
         for status in (503, 400):
             rule = proxy.add(Rule("status", method="PUT", status=status, times=inf, body=body))
             backend = make_backend(retry_seconds_max=0.3)
             backend.begin_batch()
-            with pytest.raises(StorageError) as raised:
+            with pytest.raises(StorageError) as raised, capture_logs() as logs:
                 backend.put_if_absent("_ledger/0.json", b"entry", stage="")
             proxy.rules.remove(rule)
-            assert "SECRET" not in str(raised.value) + caplog.text
+            assert "SECRET" not in str(raised.value) + repr(logs)
+            assert bool(logs) is (status == 503), "the wait is said"
 
 
 def test_the_last_piece_is_asked_for_again_when_its_answer_says_nothing(

@@ -89,6 +89,9 @@ async def exchange(host: str, port: int, request: Message, body: bytes) -> Messa
         return await _read_reply(reader, request) if len(body) == int(size) else None
     except (ConnectionError, asyncio.IncompleteReadError, ValueError):
         return None
+    except asyncio.CancelledError:
+        writer.transport.abort()  # what is not sent yet would keep it open beyond its loop's end
+        raise
     finally:
         writer.close()
 

@@ -4,6 +4,7 @@ It holds what fake-gcs-server does not: preconditions everywhere, the atomic mov
 repeated and torn chunks, rules of buckets, permissions. https://cloud.google.com/storage/docs/json_api/v1
 """
 
+import asyncio
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from support.gcs.journal import FolderJournal, Journal, TreeJournal
 from support.gcs.objects import Bucket
 from support.gcs.operations import Counts, parse
 from support.gcs.requests import JSON_TYPE, Asked, Requests
-from support.loop_thread import LoopServer
+from support.loop_thread import LoopServer, close_listener
 
 READ_BYTES = 2**20
 """What a connection reads ahead: with the default of 64 KiB a client of 16 MiB chunks waits a lot."""
@@ -61,7 +62,8 @@ class GcsServer(LoopServer):
         self._requests = Requests(self._buckets, self.make_bucket)
         for name in buckets:
             self.make_bucket(name)
-        self._runner: web.ServerRunner | None = None
+        self._handler: web.Server | None = None
+        self._server: asyncio.Server | None = None
 
     def bucket(self, name: str = "streamlake") -> Bucket:
         """A bucket that is there: to set its rules and to look into it. KeyError otherwise."""
@@ -77,16 +79,19 @@ class GcsServer(LoopServer):
         return self._buckets[name]
 
     async def _listen(self) -> None:
-        self._runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None, read_bufsize=READ_BYTES), shutdown_timeout=0.0
-        )
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, self.port).start()
-        self.port = self._runner.addresses[0][1]
+        self._handler = web.Server(self._handle, access_log=None, read_bufsize=READ_BYTES)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._handler, self.host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await close_listener(self._server)
+            self._abort_all()
+
+    def _abort_all(self) -> None:
+        for connection in self._handler.connections if self._handler is not None else ():
+            connection.force_close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.raw_path.startswith((CONTROL, "/_internal/")):

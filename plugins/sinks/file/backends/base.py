@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, Self
 
+from streamlake.engine.codes.storage import NO_ANSWER
 from streamlake.engine.contracts import Beat
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
@@ -125,6 +126,9 @@ class Backend(Protocol):
     def walk(self, folder: str) -> Iterator[str]:
         """The paths of all files below `folder`, in no particular order."""
 
+    def has_files(self, folder: str) -> bool:
+        """Whether there is a file below a folder that `list` has shown: one may stand empty where folders are made."""
+
     def delete(self, path: str) -> None:
         """Remove a file; fine when it is gone."""
 
@@ -152,8 +156,16 @@ class OneByOne(ABC):
         """Of one file."""
 
     @abstractmethod
+    def walk(self, folder: str) -> Iterator[str]:
+        """All files below a folder, as they are come upon."""
+
+    @abstractmethod
     def delete(self, path: str) -> None:
         """Of one file."""
+
+    def has_files(self, folder: str) -> bool:
+        """Look for the first one."""
+        return next(iter(self.walk(folder)), None) is not None
 
     def serve(self, beat: Beat, told: Told) -> None:  # noqa: ARG002  (there is no wait to tell of)
         """Beat between the calls."""
@@ -208,7 +220,17 @@ def put_settled(backend: Backend, path: str, data: bytes, *, stage: str, wait: W
         if standing is not None:
             return standing
         wait(min(0.1 * 2**attempt, 5.0))
-    raise StorageError(f"the storage gave no answer for {path} in {PUT_ATTEMPTS} attempts; it may hold it or not")
+    raise StorageError(
+        f"the storage gave no answer for {path} in {PUT_ATTEMPTS} attempts; it may hold it or not", code=NO_ANSWER
+    )
+
+
+def sweep(backend: Backend, stage: str) -> None:
+    """Delete what writers that died before their put was done have left in the folder `stage` of theirs.
+
+    Whoever still means to put one that is deleted here puts it again (`put_settled`), or finds its path taken.
+    """
+    backend.delete_all([f"{stage}/{name}" for name in backend.list(stage) if name.endswith(".tmp")])
 
 
 def _read_back(backend: Backend, path: str) -> bytes | None:

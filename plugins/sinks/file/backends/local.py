@@ -7,20 +7,25 @@ import ctypes
 import errno
 import os
 import struct
+import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Self
 
 import google_crc32c
 
+from streamlake.engine.codes.storage import ACCESS, BROKEN, DISK_FULL, OTHER_BYTES, ROOT_GONE
+from streamlake.engine.contracts import Beat
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import ConfigError, StorageError
 from streamlake.engine.failpoints import failpoint
 from streamlake.plugins.sinks.file import layout
-from streamlake.plugins.sinks.file.backends.base import OneByOne, Staging, Stored
+from streamlake.plugins.sinks.file.backends.base import OneByOne, Staging, Stored, Told
+from streamlake.plugins.sinks.file.backends.room import Room
 
 READ_BYTES = 2**20
 
@@ -48,6 +53,14 @@ WHAT_TO_DO = {
     errno.EXDEV: "; a folder below sink.root lies on another device: mount that device at the root instead",
     errno.ENOTDIR: "; a part of that path is a file: name a folder in sink.root",
 }
+CODES = {
+    errno.ENOSPC: DISK_FULL,
+    errno.EDQUOT: DISK_FULL,
+    errno.EACCES: ACCESS,
+    errno.EPERM: ACCESS,
+    errno.EROFS: ACCESS,
+    errno.EIO: BROKEN,
+}
 
 
 class LocalBackend(OneByOne):
@@ -59,9 +72,15 @@ class LocalBackend(OneByOne):
         self.root = root
         self._root_seen: tuple[int, int] | None = None  # device and inode
         self._durable_folders: set[Path] = set()
+        self._room = Room(root)
 
     def __repr__(self) -> str:
         return f"LocalBackend({str(self.root)!r})"
+
+    def serve(self, beat: Beat, told: Told) -> None:
+        """Beat between the calls, and while the disk is full."""
+        super().serve(beat, told)
+        self._room.serve(beat, told)
 
     def check(self) -> None:
         """Refuse network file systems, and a root whose parts lie on different devices. Raises ConfigError."""
@@ -71,11 +90,24 @@ class LocalBackend(OneByOne):
         kind = NETWORK_FILE_SYSTEMS.get(_file_system_magic(standing))
         if kind:
             raise ConfigError(
-                f"{self.root} lies on a {kind} file system, where creating a file is not exclusive between hosts: "
-                "choose a folder on a disk of this host"
+                f"sink.root: {self.root} lies on a {kind} file system, where creating a file is not exclusive between "
+                "hosts: choose a folder on a disk of this host"
             )
         if self.root.is_dir():
             _refuse_several_devices(self.root)
+
+    def probe(self) -> Sequence[str]:
+        """Write a file where the root is, or where it would be made, and take it away again."""
+        standing = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        try:
+            with tempfile.TemporaryFile(dir=standing) as file:
+                file.write(b"streamlake validate")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            advice = WHAT_TO_DO.get(error.errno or 0, "; choose a folder that can be written to")
+            return [f"sink.root: {self.root} can't be written to, a file in {standing}: {error.strerror}{advice}"]
+        return ()
 
     def put_if_absent(self, path: str, data: bytes, *, stage: str) -> bool:
         """Write a temporary file, make it durable, and link it to its name: only one of many can."""
@@ -94,7 +126,7 @@ class LocalBackend(OneByOne):
             self._make_folders(self._path(path).parent)
             try:
                 reached("before_entry_link")
-                os.link(self._path(temporary), self._path(path))
+                self._room.have(lambda: os.link(self._path(temporary), self._path(path)))
                 reached("after_entry_link")
                 _fsync_folder(self._path(path).parent)
             except FileExistsError:
@@ -113,7 +145,7 @@ class LocalBackend(OneByOne):
         target = self._path(path)
         self._make_folders(target.parent)
         try:
-            os.link(self._path(temporary), target)
+            self._room.have(lambda: os.link(self._path(temporary), target))
         except FileExistsError:
             return False
         _fsync_folder(target.parent)
@@ -126,12 +158,12 @@ class LocalBackend(OneByOne):
             self._check_root()
             self._make_folders(target.parent)
             try:
-                return LocalStaging(target, target.open("xb", buffering=0), lambda: self.stored(path))
+                return self._staging(target, path)
             except FileNotFoundError:
                 # A newer owner has collected our epoch's folder. The append will tell us that we are fenced.
                 self._durable_folders.clear()
                 self._make_folders(target.parent)
-                return LocalStaging(target, target.open("xb", buffering=0), lambda: self.stored(path))
+                return self._staging(target, path)
 
     def publish(self, file: FileEntry) -> bool:
         """Link the final name, make it durable, then drop the staged one (`os.rename` would overwrite in silence)."""
@@ -140,7 +172,7 @@ class LocalBackend(OneByOne):
             self._check_root()
             self._make_folders(target.parent)
             try:
-                os.link(source, target)
+                self._room.have(lambda: os.link(source, target))
             except FileNotFoundError:
                 if source.exists():
                     raise
@@ -220,6 +252,10 @@ class LocalBackend(OneByOne):
                 with suppress(FileNotFoundError):
                     _fsync_folder(folder)
 
+    def _staging(self, target: Path, path: str) -> "LocalStaging":
+        file = self._room.have(lambda: target.open("xb", buffering=0))
+        return LocalStaging(target, file, lambda: self.stored(path), self._room)
+
     def _path(self, path: str) -> Path:
         return self.root / path
 
@@ -230,7 +266,8 @@ class LocalBackend(OneByOne):
             raise StorageError(
                 f"{self._path(file.final)} holds other bytes than its ledger entry says "
                 f"({stored.bytes} bytes, crc32c {stored.crc32c}; expected {file.bytes}, {file.crc32c}): "
-                "find out who wrote it and move it away; nothing was overwritten"
+                "find out who wrote it and move it away; nothing was overwritten",
+                code=OTHER_BYTES,
             )
         return stored is not None
 
@@ -251,7 +288,8 @@ class LocalBackend(OneByOne):
             now = "is gone" if seen is None else "is another folder than before"
             raise StorageError(
                 f"{self.root} {now}: it was deleted, replaced or unmounted while we were at work. Nothing was written "
-                "to it since; mount it again or put it back, and all goes on"
+                "to it since; mount it again or put it back, and all goes on",
+                code=ROOT_GONE,
             )
 
     def _make_folders(self, folder: Path) -> None:
@@ -263,7 +301,8 @@ class LocalBackend(OneByOne):
             return
         if folder.is_relative_to(self.root) or not folder.exists():
             self._make_folders(folder.parent)
-            folder.mkdir(exist_ok=True)
+            with suppress(FileExistsError):  # not `exist_ok`: it looks again, and a collector may have removed it then
+                self._room.have(folder.mkdir)
             _fsync_folder(folder.parent)
         self._durable_folders.add(folder)
 
@@ -271,8 +310,8 @@ class LocalBackend(OneByOne):
 class LocalStaging:
     """A staged file being written, without a buffer of its own: its writers hand over large pieces."""
 
-    def __init__(self, path: Path, file: FileIO, stored: Callable[[], Stored | None]) -> None:
-        self._path = path
+    def __init__(self, path: Path, file: FileIO, stored: Callable[[], Stored | None], room: Room) -> None:
+        self._path, self._room = path, room
         self._file = file
         self.stored = stored  # by reading it again
         self._sealed = False
@@ -282,8 +321,11 @@ class LocalStaging:
         left = memoryview(data)
         with _storage_errors("write", self._path):
             while left:
-                left = left[self._file.write(left) :]
+                left = left[self._room.have(partial(self._write_some, left)) :]
         return len(data)
+
+    def _write_some(self, data: memoryview) -> int:
+        return self._file.write(data)
 
     def finish(self) -> None:
         """All is with the kernel already."""
@@ -314,7 +356,8 @@ def _storage_errors(verb: str, path: object) -> Iterator[None]:
     except OSError as error:
         what_to_do = WHAT_TO_DO.get(error.errno or 0, "")
         raise StorageError(
-            f"can't {verb} {path}: {error.strerror or error} (errno {error.errno}){what_to_do}"
+            f"can't {verb} {path}: {error.strerror or error} (errno {error.errno}){what_to_do}",
+            code=CODES.get(error.errno or 0),
         ) from error
 
 

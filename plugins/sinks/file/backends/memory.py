@@ -8,6 +8,7 @@ from typing import BinaryIO, Self
 import google_crc32c
 from fsspec.implementations.memory import MemoryFileSystem
 
+from streamlake.engine.codes.storage import OTHER_BYTES
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file.backends.base import OneByOne, Staging, Stored
@@ -49,7 +50,9 @@ class MemoryBackend(OneByOne):
             content = self.read(file.staged)
             standing = self.stored(file.final)
             if standing is not None and standing != Stored(file.bytes, file.crc32c):
-                raise StorageError(f"{file.final} holds other bytes than its entry says; nothing was overwritten")
+                raise StorageError(
+                    f"{file.final} holds other bytes than its entry says; nothing was overwritten", code=OTHER_BYTES
+                )
             if standing is None and content is None:
                 return False
             if standing is None and content is not None:

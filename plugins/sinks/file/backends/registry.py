@@ -46,6 +46,12 @@ def _local_root(root: str, rest: str, base_dir: Path, *, is_url: bool) -> Path:
     if is_url and not rest.startswith("/"):
         host = rest.partition("/")[0]
         raise ConfigError(f"sink.root {root!r}: {host!r} would be a host; file:///… has three slashes")
+    if rest.startswith("~"):
+        home = rest.partition("/")[0]
+        raise ConfigError(
+            f"sink.root {root!r}: {home} is a home to shells alone, and a folder of that name would be made; write "
+            f"{rest.replace('~', '${HOME}', 1) if home == '~' else 'the whole path, as /home/me/lake'}"
+        )
     return Path(base_dir.absolute(), rest)
 
 

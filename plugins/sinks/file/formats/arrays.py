@@ -20,6 +20,17 @@ Column: TypeAlias = "pa.Array[Any]"
 HEADER = pa.struct([pa.field("name", pa.string(), nullable=False), pa.field("value", pa.binary())])
 HEADERS = pa.list_(HEADER)
 
+RECORD_FIELDS: "list[pa.Field[Any]]" = [
+    pa.field("_offset", pa.int64()),
+    pa.field("_timestamp", pa.int64()),
+    pa.field("_timestamp_type", pa.int8()),
+    pa.field("_key", pa.binary()),
+    pa.field("_headers", HEADERS),
+    pa.field("value", pa.binary()),
+]
+RECORD = pa.schema(RECORD_FIELDS)
+"""A record as it was delivered (`abilities.RecordLedger`)."""
+
 _name_of = itemgetter(0)
 _value_of = itemgetter(1)
 

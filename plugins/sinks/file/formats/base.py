@@ -1,7 +1,7 @@
 """What a file format does: encode a batch of accepted rows or of dead letters, and read either back."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import BinaryIO, Literal, Protocol
@@ -19,6 +19,13 @@ COLUMNS: tuple[Columns, ...] = ("envelope", "typed", "value")
 PART_BYTES_MAX = 16 * 2**20
 PART_ROWS_MAX = 1_000_000
 
+PART_ROWS = 8192
+"""How many rows are read back together."""
+
+
+ColumnsOf = Callable[[Sequence[str]], Sequence[str]]
+"""Is handed the names of a file's columns, and answers with those that are wanted."""
+
 
 class Out(Protocol):
     """Where encoded bytes go."""
@@ -29,8 +36,13 @@ class Out(Protocol):
 
 OWN_COLUMNS = ("_partition", "_offset", "_timestamp", "_timestamp_type", "_key", "_headers")
 
+REFUSAL_COLUMNS = ("_offset", "reason", "field")
+
 TIMESTAMP_TYPES = ("NoTimestampType", "CreateTime", "LogAppendTime")
 """Kafka's names (org.apache.kafka.common.record.TimestampType) for librdkafka's 0, 1 and 2."""
+
+NO_TIMESTAMP = -1
+"""What a record without a timestamp (type 0) says of milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,9 @@ class Format(Protocol):
 class Reading(Protocol):
     """The reading side of a format. `file` says what the rows are. Raises FileDamagedError."""
 
+    def timestamps(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
+        """The `_timestamp` of each row in file order, in milliseconds, null for a record without; None without it."""
+
     def offsets(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
         """The offset of each row; None where rows carry none."""
 
@@ -146,5 +161,14 @@ class Reading(Protocol):
     def values(self, stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
         """The payload of each row; not for typed columns."""
 
+    def batches(self, stored: BinaryIO, file: FileEntry, columns: ColumnsOf) -> Iterator[pa.RecordBatch]:
+        """The rows with those of their columns that are wanted (`abilities.ColumnLedger`)."""
+
     def dead_letters(self, stored: BinaryIO, file: FileEntry, topic: str) -> Iterator[DeadLetter]:
         """The letters of a dead file of `topic`."""
+
+    def records(self, stored: BinaryIO, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """The rows as they were delivered (RECORD), part by part; of the envelope only."""
+
+    def contents(self, stored: BinaryIO, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """Offsets and payloads, typed columns, or reasons, part by part (`abilities.RecordLedger`)."""

@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
@@ -17,12 +16,26 @@ from streamlake.engine.errors import FileDamagedError
 from streamlake.engine.records import DeadLetter, TopicPartition
 from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.formats import arrays, jsontext
-from streamlake.plugins.sinks.file.formats.base import TIMESTAMP_TYPES
+from streamlake.plugins.sinks.file.formats.base import NO_TIMESTAMP, TIMESTAMP_TYPES, ColumnsOf
+from streamlake.plugins.sinks.file.formats.jsonl_records import (
+    bytes_of,
+    contents_in,
+    header_list,
+    lines_of,
+    payloads_in,
+    records_in,
+    refusals_in,
+    refused_in,
+    typed_in,
+)
 
+LINE = "_line"
+"""The one column that readers of lines get."""
 BLOCK_BYTES = 4 * 2**20
 COMPRESSED_BYTES = 2**18  # a multiple of that when decompressed
 
 _BEGIN = re.compile(rb'(\{"_partition":(\d+),"_offset":)(\d+),')
+_TIMESTAMP = re.compile(rb'\{"_partition":\d+,"_offset":\d+,"_timestamp":(-?\d+|null),.*\n')
 _OFFSET = re.compile(rb'\{"_partition":(\d+),"_offset":(\d+),.*\n')
 
 # Quotes inside of JSON strings are escaped, so none of these can begin within a key or a header.
@@ -44,6 +57,13 @@ class JsonlReading:
             blocks = [_offsets_in(block, partition) for block in _blocks(stored, file)]
             return pa.concat_arrays([_NO_OFFSETS, *blocks])
 
+    def timestamps(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
+        """The `_timestamp` of each line."""
+        if file.columns == "value":
+            return None
+        with _damage(file):
+            return pa.concat_arrays([_NO_OFFSETS, *map(_timestamps_in, _blocks(stored, file))])
+
     def rows(self, stored: BinaryIO, file: FileEntry) -> int:
         """How many lines there are."""
         with _damage(file):
@@ -55,7 +75,35 @@ class JsonlReading:
             for block in _blocks(stored, file):
                 for line in block.split(b"\n")[:-1]:
                     text = line if file.columns == "value" else _spliced(line)
-                    yield text if file.payload == "json" else _bytes(orjson.loads(text)) or b""
+                    yield text if file.payload == "json" else bytes_of(orjson.loads(text)) or b""
+
+    def records(self, stored: BinaryIO, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """The envelope of each line. Holds a block of lines."""
+        with _damage(file):
+            for block in _blocks(stored, file):
+                yield refused_in(block) if file.kind == "dead" else records_in(block, file.payload)
+
+    def contents(self, stored: BinaryIO, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """Offsets with payloads or reasons; of typed columns, whose types are not said, the JSON text as `_json`."""
+        partition = layout.partition_of(file.final)
+        with _damage(file):
+            for block in _blocks(stored, file):
+                if file.kind == "dead":
+                    yield refusals_in(block)
+                elif file.columns == "value":
+                    yield payloads_in(block, file.payload)
+                elif file.columns == "typed":
+                    offsets = _offsets_in(block, partition)
+                    yield pa.record_batch([offsets, typed_in(block)], names=["_offset", "_json"])
+                else:
+                    yield contents_in(block, file.payload)
+
+    def batches(self, stored: BinaryIO, file: FileEntry, columns: ColumnsOf) -> Iterator[pa.RecordBatch]:
+        """The lines themselves."""
+        columns([LINE])
+        with _damage(file):
+            for block in _blocks(stored, file):
+                yield pa.record_batch({LINE: cast("Any", lines_of(block)).cast(pa.string())})
 
     def dead_letters(self, stored: BinaryIO, file: FileEntry, topic: str) -> Iterator[DeadLetter]:
         """Each line as a letter."""
@@ -84,6 +132,13 @@ def _offsets_in(block: bytes, partition: int | None) -> pa.Int64Array:
     return cast("pa.Int64Array", column.cast(pa.string()).cast(pa.int64()))
 
 
+def _timestamps_in(block: bytes) -> pa.Int64Array:
+    found = _TIMESTAMP.findall(block)
+    if len(found) != block.count(b"\n"):
+        raise ValueError("a line does not begin with partition, offset and timestamp")
+    return pa.array([None if text == b"null" else int(text) for text in found], pa.int64())
+
+
 def _equally_long(block: bytes) -> tuple["arrays.Column | None", set[bytes]]:
     """The digits of each line's offset where all lines begin alike and have as many digits as the first.
 
@@ -93,8 +148,7 @@ def _equally_long(block: bytes) -> tuple["arrays.Column | None", set[bytes]]:
     if begin is None:
         return None, set()
     prefix, (first, following) = cast("Any", begin[1]), begin.span(3)
-    lines: Any = arrays.binary([block[:-1]])
-    lines = cast("Any", pc.split_pattern(lines, pattern=cast("Any", b"\n"))).values
+    lines: Any = lines_of(block)
     digits: Any = pc.binary_slice(lines, first, following).cast(pa.string())
     ended = pc.equal(pc.binary_slice(lines, following, following + 1), jsontext.constant(b","))
     alike = pc.and_(pc.and_(pc.starts_with(lines, prefix), ended), pc.ascii_is_decimal(digits))
@@ -108,22 +162,15 @@ def _spliced(line: bytes) -> bytes:
     return line[match.end() : -1]
 
 
-def _bytes(value: Any) -> bytes | None:
-    """The bytes that `jsontext.string` wrote as this."""
-    if isinstance(value, str):
-        return value.encode()
-    return None if value is None else b64decode(value["base64"], validate=True)
-
-
 def _letter(row: dict[str, Any], topic: str) -> DeadLetter:
     return DeadLetter(
         source=TopicPartition(topic, row["_partition"]),
         offset=row["_offset"],
-        timestamp_ms=-1 if row["_timestamp"] is None else row["_timestamp"],
+        timestamp_ms=NO_TIMESTAMP if row["_timestamp"] is None else row["_timestamp"],
         timestamp_type=TIMESTAMP_TYPES.index(row["_timestamp_type"]),
-        key=_bytes(row["_key"]),
-        value=_bytes(row["value"]),
-        headers=tuple((header["name"], _bytes(header["value"])) for header in row["_headers"] or ()),
+        key=bytes_of(row["_key"]),
+        value=bytes_of(row["value"]),
+        headers=header_list(row["_headers"]),
         reason=row["reason"],
         field=row["field"],
         message=row["message"],
@@ -136,12 +183,12 @@ def _blocks(stored: BinaryIO, file: FileEntry) -> Iterator[bytes]:
     """The decompressed content in blocks of whole lines."""
     rest = b""
     for content in _decompressed(stored, file):
-        whole, line_break, begun = content.rpartition(b"\n")
-        if line_break:
-            yield rest + whole + line_break
-            rest = begun
+        end = content.rfind(b"\n") + 1
+        if end:
+            yield b"".join((rest, memoryview(content)[:end]))
+            rest = content[end:]
         else:
-            rest += begun
+            rest += content
     if rest:
         raise ValueError("it ends within a line")
 

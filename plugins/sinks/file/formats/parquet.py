@@ -17,9 +17,14 @@ from streamlake.plugins.sinks.file import layout
 from streamlake.plugins.sinks.file.formats import arrays
 from streamlake.plugins.sinks.file.formats.arrays import Column
 from streamlake.plugins.sinks.file.formats.base import (
+    NO_TIMESTAMP,
+    OWN_COLUMNS,
     PART_BYTES_MAX,
+    PART_ROWS,
+    REFUSAL_COLUMNS,
     TIMESTAMP_TYPES,
     Columns,
+    ColumnsOf,
     Out,
     Rows,
     rows_of_letters,
@@ -27,6 +32,8 @@ from streamlake.plugins.sinks.file.formats.base import (
 )
 
 Compression = Literal["zstd", "snappy", "none"]
+
+BATCH_ROWS = 250_000
 
 TIMESTAMP = pa.timestamp("ms", "UTC")
 DEAD_FIELDS: "list[pa.Field[Any]]" = [
@@ -42,6 +49,8 @@ DICTIONARY_COLUMNS = ("_partition", "_timestamp_type", "reason", "field", "messa
 # No reader looks for a payload or a header that lies between two others.
 NO_STATISTICS = ("value", "_headers")
 ENCODINGS = {"_offset": "DELTA_BINARY_PACKED"}
+
+_KNOWN_TYPES: Any = pa.array(TIMESTAMP_TYPES, pa.string())
 
 
 class ParquetFormat:
@@ -90,6 +99,15 @@ class ParquetFormat:
                 raise ValueError(f"a row says another partition than {partition}")
             return cast("pa.Int64Array", column.cast(pa.int64()).combine_chunks())
 
+    def timestamps(self, stored: BinaryIO, file: FileEntry) -> pa.Int64Array | None:
+        """The `_timestamp` column."""
+        with _damage(file):
+            parquet = pq.ParquetFile(stored)
+            if "_timestamp" not in parquet.schema_arrow.names:
+                return None
+            column = parquet.read(columns=["_timestamp"], use_threads=False).column(0)
+            return cast("pa.Int64Array", column.cast(pa.int64()).combine_chunks())
+
     def rows(self, stored: BinaryIO, file: FileEntry) -> int:
         """The footer's count."""
         with _damage(file):
@@ -101,12 +119,39 @@ class ParquetFormat:
             for part in pq.ParquetFile(stored).iter_batches(batch_size=8192, columns=["value"], use_threads=False):
                 yield from (value or b"" for value in part.column(0).cast(pa.binary()).to_pylist())
 
+    def batches(self, stored: BinaryIO, file: FileEntry, columns: ColumnsOf) -> Iterator[pa.RecordBatch]:
+        """The wanted columns; of others no page is read."""
+        with _damage(file):
+            parquet = pq.ParquetFile(stored)
+            names = parquet.schema_arrow.names
+        wanted = list(columns(names))  # outside: it is not the file that is at fault there
+        with _damage(file):
+            # A name with a dot is taken for a place in a struct, too: so more may be read, and is left out again.
+            for part in parquet.iter_batches(batch_size=BATCH_ROWS, columns=wanted, use_threads=False):
+                yield part.select(wanted)
+
     def dead_letters(self, stored: BinaryIO, file: FileEntry, topic: str) -> Iterator[DeadLetter]:
         """The rows of a dead file."""
         with _damage(file):
             for part in pq.ParquetFile(stored).iter_batches(batch_size=1024, use_threads=False):
                 for row in part.cast(_integer_times(part.schema)).to_pylist():
                     yield _letter(row, topic)
+
+    def records(self, stored: BinaryIO, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """The envelope of each row. Holds a row group."""
+        with _damage(file):
+            parquet = pq.ParquetFile(stored, read_dictionary=["_timestamp_type"])
+            for part in parquet.iter_batches(batch_size=PART_ROWS, columns=arrays.RECORD.names, use_threads=False):
+                yield _record(part)
+
+    def contents(self, stored: BinaryIO, file: FileEntry) -> Iterator[pa.RecordBatch]:
+        """Offsets and payloads, typed columns, or reasons. Holds a row group."""
+        with _damage(file):
+            parquet = pq.ParquetFile(stored)
+            there = REFUSAL_COLUMNS if file.kind == "dead" else parquet.schema_arrow.names
+            wanted = [name for name in there if name == "_offset" or name not in OWN_COLUMNS]
+            for part in parquet.iter_batches(batch_size=PART_ROWS, columns=wanted, use_threads=False):
+                yield _with_binary_value(part) if file.columns != "typed" and file.kind == "raw" else part
 
     def _table(self, rows: Rows) -> pa.Table:
         if self._columns == "value":
@@ -266,6 +311,37 @@ def _letter(row: dict[str, Any], topic: str) -> DeadLetter:
         attempt=row["attempt"],
         first_failed_at_ms=row["first_failed_at"],
     )
+
+
+def _record(part: pa.RecordBatch) -> pa.RecordBatch:
+    """Rows of the envelope as RECORD."""
+    stamps: Any = part.column("_timestamp").cast(pa.int64())
+    columns: list[Any] = [
+        part.column("_offset"),
+        stamps.fill_null(NO_TIMESTAMP) if stamps.null_count else stamps,
+        _kinds(part.column("_timestamp_type")),
+        part.column("_key"),
+        part.column("_headers").cast(arrays.HEADERS),
+        part.column("value").cast(pa.binary()),
+    ]
+    return pa.record_batch(columns, schema=arrays.RECORD)
+
+
+def _kinds(names: Any) -> Column:
+    """Librdkafka's number of each timestamp type, of which a part of a file mostly has but one."""
+    numbers: Any = pc.index_in(names.dictionary, value_set=_KNOWN_TYPES)
+    if names.null_count or numbers.null_count:
+        raise ValueError("a timestamp type is none of Kafka's")
+    if len(numbers) == 1:
+        return arrays.constant(numbers[0].as_py(), pa.int8(), len(names))
+    return cast("Column", numbers.cast(pa.int8()).take(names.indices))
+
+
+def _with_binary_value(part: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        part.column(name).cast(pa.binary()) if name == "value" else part.column(name) for name in part.schema.names
+    ]
+    return pa.record_batch(columns, names=part.schema.names)
 
 
 @contextmanager

@@ -117,6 +117,10 @@ class GcsBackend:
         objects, _ = self._bridge.run(self._bucket.listed(f"{folder}/", deep=True))
         return (name for name in objects if not name.endswith("/"))
 
+    def has_files(self, folder: str) -> bool:  # noqa: ARG002  (see below)
+        """It does: a prefix that was listed is part of a name."""
+        return True
+
     def delete(self, path: str) -> None:
         """Remove the object."""
         self._bridge.run(self._bucket.delete(path))

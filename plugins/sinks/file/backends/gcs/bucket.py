@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import google_crc32c
 
+from streamlake.engine.codes.storage import OTHER_BYTES
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file.backends.base import Stored
@@ -126,7 +127,8 @@ class Bucket:
         raise StorageError(
             f"{self.url(file.final)} holds other bytes than its ledger entry says "
             f"({stands.bytes} bytes, crc32c {stands.crc32c}; expected {file.bytes}, {file.crc32c}): "
-            "find out who wrote it and move it away; nothing was overwritten"
+            "find out who wrote it and move it away; nothing was overwritten",
+            code=OTHER_BYTES,
         )
 
     async def _asked(self, path: str, attempt: Callable[[], Awaitable[T]]) -> T:

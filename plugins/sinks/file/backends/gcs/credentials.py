@@ -5,18 +5,18 @@ takes a server that gives no token just now for one that gives none at all.
 """
 
 import asyncio
-import logging
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
 import google.auth.exceptions
 import google.auth.transport.requests
+import structlog
 
 from streamlake.engine.errors import StorageAccessError
 from streamlake.plugins.sinks.file.backends.gcs.errors import TransientError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("streamlake.storage")
 
 
 class Credentials:
@@ -61,7 +61,7 @@ class Credentials:
             expiry = self._given.expiry
             if not self._given.token or expiry is None or expiry.replace(tzinfo=UTC) <= datetime.now(UTC):
                 raise
-            log.warning("%s: the token could not be renewed yet, and still lasts: %s", self._url, error)
+            log.warning("the token could not be renewed yet, and still lasts", root=self._url, why=str(error))
 
     async def _renewed(self) -> None:
         request = google.auth.transport.requests.Request()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
+from streamlake.engine.contracts import PluginOption
 from streamlake.engine.errors import ConfigError
 
 BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")  # cloud.google.com/storage/docs/buckets#naming
@@ -16,6 +17,48 @@ PREFIX_BYTES_MAX = 300
 """What a root may take of the 1,024 bytes that an object's name may have."""
 
 DEFAULT, ANONYMOUS = "default", "anonymous"
+
+OPTIONS = (
+    PluginOption(
+        "gcs.credentials",
+        f"{DEFAULT} | {ANONYMOUS} | path",
+        DEFAULT,
+        "Who we are: Google's own order of looking, nobody, or a service account's key file. Change it where neither "
+        "the environment nor the machine says who we are.",
+    ),
+    PluginOption(
+        "gcs.billing_project",
+        "text",
+        "",
+        "The project that pays for requests. Change it where the bucket's requester pays.",
+    ),
+    PluginOption(
+        "gcs.kms_key",
+        "projects/P/locations/L/keyRings/R/cryptoKeys/K",
+        "",
+        "The key that encrypts what is written. Change it where it is to be another than the bucket's own default.",
+    ),
+    PluginOption(
+        "gcs.endpoint",
+        "URL",
+        "",
+        "Another server than Google's public one. Change it for Private Service Connect, or for a server to try out.",
+    ),
+    PluginOption(
+        "gcs.request_seconds_max",
+        "duration, 100ms to 1d",
+        "30s",
+        "How long one request may take. Change it on slow lines (more).",
+    ),
+    PluginOption(
+        "gcs.retry_seconds_max",
+        "duration, 100ms to 1d",
+        "300s",
+        "How long the storage is waited for, in all, for one batch; then the worker ends, and the next one tries. "
+        "Change it to bridge longer outages without restarts (more); below some 15s an outage parks partitions soon.",
+    ),
+)
+"""The fields of GcsOptions, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +94,8 @@ class GcsOptions:
         if texts["endpoint"] is not None and not re.match(r"https?://[^/]+", texts["endpoint"]):
             problems.append(f"sink.gcs.endpoint: {texts['endpoint']!r} is no URL; for instance http://127.0.0.1:4443")
         credentials = texts["credentials"] or DEFAULT
+        if "{" in credentials:
+            raise ConfigError("sink.gcs.credentials: is the content of a key file (not shown): name the file itself")
         if credentials not in (DEFAULT, ANONYMOUS):
             credentials = str(base_dir.absolute() / credentials)
             if not Path(credentials).is_file():

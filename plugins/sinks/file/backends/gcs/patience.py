@@ -1,19 +1,20 @@
 """How long a storage that does not answer is waited for: jittered back-off, one budget a batch, a circuit a bucket."""
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
+from streamlake.engine.codes.storage import NO_ANSWER
 from streamlake.engine.errors import StorageError
 from streamlake.plugins.sinks.file.backends.gcs.circuit import Circuit
 from streamlake.plugins.sinks.file.backends.gcs.errors import AnsweredError, TransientError
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger("streamlake.storage")
 
 T = TypeVar("T")
 
@@ -85,7 +86,7 @@ class Patience:
         except TransientError as error:
             if self._since is None:
                 self._since = begun
-                log.warning("%s does not answer, waiting: %s", self._place, error)
+                log.warning("the storage does not answer, waiting", place=self._place, why=str(error))
             raise
         except AnsweredError:
             self._answered()
@@ -98,7 +99,7 @@ class Patience:
             lost = time.monotonic() - self._since
             self._lost, self._since = self._lost + lost, None
             self.notes.append(None)
-            log.info("%s answers again, after %.1f s", self._place, lost)
+            log.info("the storage answers again", place=self._place, seconds=round(lost, 1))
 
     def _spent(self) -> bool:
         return self._left() < 0
@@ -120,10 +121,13 @@ class Patience:
 
     def _given_up(self, error: TransientError) -> StorageError:
         if not self._by_batch:
-            return StorageError(f"{self._place} gave no answer for {self._allowed:g} s, the last time: {error}")
+            return StorageError(
+                f"{self._place} gave no answer for {self._allowed:g} s, the last time: {error}", code=NO_ANSWER
+            )
         return StorageError(
             f"{self._place} gave no answer for {self._allowed:g} s (sink.gcs.retry_seconds_max), the last time: "
-            f"{error}. What was asked may have been done or not: the next worker finds out, nothing is lost or twice"
+            f"{error}. What was asked may have been done or not: the next worker finds out, nothing is lost or twice",
+            code=NO_ANSWER,
         )
 
 

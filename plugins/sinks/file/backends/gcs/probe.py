@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import google_crc32c
 
+from streamlake.engine.codes.storage import NOT_EXCLUSIVE
 from streamlake.engine.entries import FileEntry
 from streamlake.engine.errors import StorageAccessError, StorageError
 from streamlake.plugins.sinks.file import layout
@@ -60,28 +61,29 @@ class Probe:
         if await self._bucket.put_if_absent(self._staged, CONTENT):
             raise StorageError(
                 "a second write under the same name was let through: this storage ignores ifGenerationMatch, and "
-                "nothing can land on it exactly once"
+                "nothing can land on it exactly once",
+                code=NOT_EXCLUSIVE,
             )
 
     async def _read(self, *, written: bool) -> None:
         if (await self._bucket.read(self._staged) == CONTENT) is not written:
-            raise StorageError("what is read is not what was written")
+            raise StorageError("what is read is not what was written", code=NOT_EXCLUSIVE)
 
     async def _read_nothing(self) -> None:
         """Google answers 403, not 404, to who may not list: then nobody knows whether a ledger's slot is free."""
         if await self._bucket.read(self._final) is not None:
-            raise StorageError("something stands under a name that is new")
+            raise StorageError("something stands under a name that is new", code=NOT_EXCLUSIVE)
 
     async def _list(self, *, written: bool) -> None:
         objects, _ = await self._bucket.listed(f"{FOLDER}/", deep=False)
         if (self._staged in objects) is not written:
-            raise StorageError("a listing does not say what was written")
+            raise StorageError("a listing does not say what was written", code=NOT_EXCLUSIVE)
 
     async def _move(self) -> None:
         crc32c = f"{google_crc32c.value(CONTENT):08x}"
         file = FileEntry("raw", self._staged, self._final, 0, len(CONTENT), "", crc32c, None, None)
         if not await self._bucket.publish(file):
-            raise StorageError("what was to be moved is gone")
+            raise StorageError("what was to be moved is gone", code=NOT_EXCLUSIVE)
 
     async def _delete(self) -> None:
         await self._bucket.delete(self._staged)

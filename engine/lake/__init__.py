@@ -1,0 +1,1 @@
+"""What has landed, read again in the place of Kafka."""

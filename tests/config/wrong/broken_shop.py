@@ -1,0 +1,4 @@
+"""A module of a user that can't be imported."""
+
+PRICES = {"apple": 1}
+PEAR = PRICES["pear"]

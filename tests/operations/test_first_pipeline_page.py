@@ -1,0 +1,19 @@
+"""The blocks of docs/first-pipeline.md, run as they stand there: in order, in one folder, on a real Kafka."""
+
+import re
+from pathlib import Path
+
+from support.pages import Page
+from support.shared import SharedKafka
+from support.source import ROOT
+
+PAGE = ROOT / "docs" / "first-pipeline.md"
+VARIES = re.compile(r"\d{4}-\d\d-\d\d(T\S+)?(?=  |/)")  # when it was refused, and on which day it landed
+
+
+def test_every_command_of_the_page_does_what_it_says(tmp_path: Path, kafka: SharedKafka) -> None:
+    Page(PAGE, ["tree-orders"], VARIES).follow(tmp_path, kafka.bootstrap_servers)
+
+
+def test_every_block_is_a_command_a_file_or_an_answer() -> None:
+    Page(PAGE).check_blocks("python", not_run=2)
