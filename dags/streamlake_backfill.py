@@ -26,7 +26,7 @@ from streamlake_common import (
     light,
     log,
     output_of_workers,
-    pipeline_file,
+    pipeline_files,
     pipeline_param,
     pipelines,
     range_params,
@@ -39,7 +39,7 @@ def plan() -> dict[str, Any]:
     from streamlake.engine.operations.task_backfill import plan_backfill  # noqa: PLC0415  # heavy
 
     said = form()
-    return finish(plan_backfill(pipeline_file(said["pipeline"]), said))
+    return finish(plan_backfill(pipeline_files(said["pipeline"]), said))
 
 
 @task(**light(minutes=10))
@@ -47,7 +47,7 @@ def begin(plan: dict[str, Any]) -> list[dict[str, str]]:
     """Write the run down, and hand out its partitions."""
     from streamlake.engine.operations.task_backfill import begin_backfill  # noqa: PLC0415  # heavy
 
-    begun = finish(begin_backfill(pipeline_file(form()["pipeline"]), plan["planned"]))
+    begun = finish(begin_backfill(pipeline_files(form()["pipeline"]), plan["planned"]))
     return [{"run": begun["run"], "partition": partition} for partition in begun["partitions"]]
 
 
@@ -58,9 +58,9 @@ def land(part: dict[str, str]) -> dict[str, Any]:
 
     label(part["partition"])
     said = form()
-    file = pipeline_file(said["pipeline"])
+    files = pipeline_files(said["pipeline"])
     with output_of_workers():
-        told = land_backfill_partition(file, part["run"], part["partition"], rate=said["rate"], say=log.info)
+        told = land_backfill_partition(files, part["run"], part["partition"], rate=said["rate"], say=log.info)
     return finish(told)
 
 
@@ -69,7 +69,7 @@ def prove() -> dict[str, Any]:
     """Prove the whole root, as it is now."""
     from streamlake.engine.operations.task_prove import prove_pipeline  # noqa: PLC0415  # heavy
 
-    return finish(prove_pipeline(pipeline_file(form()["pipeline"])))
+    return finish(prove_pipeline(pipeline_files(form()["pipeline"])))
 
 
 @dag(

@@ -64,22 +64,27 @@ class Heavy(Light):
 
 
 def pipelines() -> list[str]:
-    """The names of the YAML files in the folder STREAMLAKE_PIPELINES, without their endings. Raises ValueError."""
+    """What lies in the folder STREAMLAKE_PIPELINES: each YAML, each folder of YAMLs. Raises ValueError for none."""
     folder = os.environ.get("STREAMLAKE_PIPELINES", "")
     if not folder:
         raise ValueError("STREAMLAKE_PIPELINES is not set: name the folder in which your pipelines' YAML files lie")
-    files = (path for path in Path(folder).glob("*") if path.suffix in (".yaml", ".yml"))
-    names = sorted(path.stem for path in files if not path.name.startswith((".", "_")))
-    if not names:
+    named = [*_yaml_files(Path(folder)), *(path.parent for path in _yaml_files(Path(folder), "*/*"))]
+    if not named:
         raise ValueError(f"STREAMLAKE_PIPELINES={folder}: no *.yaml lies there; put your pipelines' YAML files in it")
-    return names
+    return sorted({path.stem if path.is_file() else path.name for path in named})
 
 
-def pipeline_file(name: str) -> Path:
-    """The YAML of a pipeline that `pipelines` has named."""
+def pipeline_files(name: str) -> tuple[Path, ...]:
+    """The YAML of a pipeline that `pipelines` has named, or those of its folder, in the order in which they merge."""
     folder = Path(os.environ["STREAMLAKE_PIPELINES"])
-    long = folder / f"{name}.yaml"
-    return long if long.exists() else folder / f"{name}.yml"
+    alone = [path for path in _yaml_files(folder) if path.stem == name]
+    return tuple(alone[:1] or _yaml_files(folder / name))
+
+
+def _yaml_files(folder: Path, pattern: str = "*") -> list[Path]:
+    """By name, without those that begin with `_` or `.`, or lie in a folder that does."""
+    found = (path for path in folder.glob(pattern) if path.suffix in (".yaml", ".yml") and path.is_file())
+    return sorted(path for path in found if not {part[0] for part in path.relative_to(folder).parts} & {"_", "."})
 
 
 def chosen(name: str) -> list[str]:
@@ -176,7 +181,7 @@ def pipeline_param(names: list[str], *, or_all: bool = False) -> Param:
         type="string",
         enum=choices,
         title="Pipeline",
-        description="By the name of its YAML file in the folder STREAMLAKE_PIPELINES",
+        description="By the name of its YAML file, or of its folder of them, in the folder STREAMLAKE_PIPELINES",
     )
 
 

@@ -37,7 +37,7 @@ from streamlake_common import (
     label,
     light,
     moment_param,
-    pipeline_file,
+    pipeline_files,
     pipeline_param,
     pipelines,
 )
@@ -67,7 +67,7 @@ def mark(name: str) -> dict[str, Any]:
     context = get_current_context()
     begun = context["dag_run"].start_date
     assert begun is not None, "this run has begun"
-    found = finish(complete_hours(pipeline_file(name), begun.isoformat()))
+    found = finish(complete_hours(pipeline_files(name), begun.isoformat()))
     if found["hours"]:  # in one event: of several at once Airflow hands the first alone to the run that it begins
         context["outlet_events"][HOURS].add(hour_of(name), extra={"hours": found["hours"]})
     return found
@@ -99,7 +99,7 @@ def check(one: dict[str, Any]) -> dict[str, Any]:
     from streamlake.engine.operations.task_quality import check_quality  # noqa: PLC0415  # heavy
 
     label(f"{one['pipeline']} {one.get('hour') or one['since'] or ALL}")
-    return finish(check_quality(pipeline_file(one["pipeline"]), one["since"], one["until"], form()["checks"]))
+    return finish(check_quality(pipeline_files(one["pipeline"]), one["since"], one["until"], form()["checks"]))
 
 
 @dag(

@@ -26,7 +26,7 @@ from streamlake_common import (
     heavy,
     log,
     moment_param,
-    pipeline_file,
+    pipeline_files,
     pipeline_param,
     pipelines,
     text_param,
@@ -43,7 +43,7 @@ def inspect() -> dict[str, Any]:
     from streamlake.engine.operations.task_letters import inspect_letters  # noqa: PLC0415  # heavy
 
     said = form()
-    return finish(inspect_letters(pipeline_file(said["pipeline"]), said))
+    return finish(inspect_letters(pipeline_files(said["pipeline"]), said))
 
 
 @task(**heavy(hours=2))
@@ -52,7 +52,7 @@ def plan() -> dict[str, Any]:
     from streamlake.engine.operations.task_letters import plan_letters  # noqa: PLC0415  # heavy
 
     said = form()
-    found = finish(plan_letters(pipeline_file(said["pipeline"]), said))
+    found = finish(plan_letters(pipeline_files(said["pipeline"]), said))
     if not found["records"]:
         raise AirflowSkipException(f"{found['said']}: there is nothing to approve")
     return found
@@ -63,7 +63,7 @@ def redrive(plan: dict[str, Any]) -> dict[str, Any]:
     """Send them."""
     from streamlake.engine.operations.task_letters import redrive_letters  # noqa: PLC0415  # heavy
 
-    return finish(redrive_letters(pipeline_file(form()["pipeline"]), plan["planned"], log.info))
+    return finish(redrive_letters(pipeline_files(form()["pipeline"]), plan["planned"], log.info))
 
 
 @dag(

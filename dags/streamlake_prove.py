@@ -22,7 +22,7 @@ from streamlake_common import (
     label,
     light,
     moment_param,
-    pipeline_file,
+    pipeline_files,
     pipeline_param,
     pipelines,
     text_param,
@@ -52,7 +52,7 @@ def prove(name: str) -> dict[str, Any]:
     said = form()
     return finish(
         prove_pipeline(
-            pipeline_file(name),
+            pipeline_files(name),
             quick=said["quick"],
             kafka=said["kafka"],
             since=said["since"],

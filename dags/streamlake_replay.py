@@ -29,7 +29,7 @@ from streamlake_common import (
     light,
     log,
     output_of_workers,
-    pipeline_file,
+    pipeline_files,
     pipeline_param,
     pipelines,
     range_params,
@@ -44,7 +44,7 @@ def plan() -> dict[str, Any]:
     from streamlake.engine.operations.task_replay import plan_replay  # noqa: PLC0415  # heavy
 
     said = form()
-    return finish(plan_replay(pipeline_file(said["pipeline"]), said, said["source"]))
+    return finish(plan_replay(pipeline_files(said["pipeline"]), said, said["source"]))
 
 
 @task(**light(minutes=10))
@@ -52,7 +52,7 @@ def begin(plan: dict[str, Any]) -> list[str]:
     """Write the run down, and hand out its partitions."""
     from streamlake.engine.operations.task_replay import begin_replay  # noqa: PLC0415  # heavy
 
-    partitions: list[str] = finish(begin_replay(pipeline_file(form()["pipeline"]), plan["planned"]))["partitions"]
+    partitions: list[str] = finish(begin_replay(pipeline_files(form()["pipeline"]), plan["planned"]))["partitions"]
     return partitions
 
 
@@ -63,7 +63,7 @@ def land(plan: dict[str, Any], partition: str) -> dict[str, Any]:
 
     label(partition)
     with output_of_workers():
-        told = land_replay_partition(pipeline_file(form()["pipeline"]), plan["run"], partition, log.info)
+        told = land_replay_partition(pipeline_files(form()["pipeline"]), plan["run"], partition, log.info)
     return finish(told)
 
 
@@ -72,7 +72,7 @@ def prove(plan: dict[str, Any]) -> dict[str, Any]:
     """Prove the replay."""
     from streamlake.engine.operations.task_prove import prove_pipeline  # noqa: PLC0415  # heavy
 
-    return finish(prove_pipeline(pipeline_file(form()["pipeline"]), run=plan["run"]))
+    return finish(prove_pipeline(pipeline_files(form()["pipeline"]), run=plan["run"]))
 
 
 @task(**heavy(hours=6))
@@ -80,7 +80,7 @@ def compare(plan: dict[str, Any]) -> dict[str, Any]:
     """Compare it with what is live."""
     from streamlake.engine.operations.task_replay import compare_replay  # noqa: PLC0415  # heavy
 
-    return finish(compare_replay(pipeline_file(form()["pipeline"]), plan["run"]))
+    return finish(compare_replay(pipeline_files(form()["pipeline"]), plan["run"]))
 
 
 @task(**light(minutes=360))
@@ -91,7 +91,7 @@ def plan_promotion(plan: dict[str, Any]) -> dict[str, Any]:
     said = form()
     if not said["promote"]:
         raise AirflowSkipException("The form does not ask for a promotion: readers see what they saw before")
-    found = finish(plan_promote(pipeline_file(said["pipeline"]), plan["run"]))
+    found = finish(plan_promote(pipeline_files(said["pipeline"]), plan["run"]))
     if found["done_before"]:
         raise AirflowSkipException(found["said"])
     return found
@@ -102,7 +102,7 @@ def promote(plan: dict[str, Any]) -> dict[str, Any]:
     """Make its rows the live ones."""
     from streamlake.engine.operations.task_replay import promote_replay  # noqa: PLC0415  # heavy
 
-    return finish(promote_replay(pipeline_file(form()["pipeline"]), plan["run"]))
+    return finish(promote_replay(pipeline_files(form()["pipeline"]), plan["run"]))
 
 
 @task(**heavy(hours=6))
@@ -110,7 +110,7 @@ def prove_all() -> dict[str, Any]:
     """Prove the whole root, as it is now."""
     from streamlake.engine.operations.task_prove import prove_pipeline  # noqa: PLC0415  # heavy
 
-    return finish(prove_pipeline(pipeline_file(form()["pipeline"])))
+    return finish(prove_pipeline(pipeline_files(form()["pipeline"])))
 
 
 @dag(

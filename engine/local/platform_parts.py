@@ -183,8 +183,11 @@ def _airflow(settings: Settings) -> Part:
     port, folder = settings.ports["AIRFLOW_PORT"], settings.folder / "pipelines"
 
     def prepare() -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ORDERS, folder / ORDERS.name)
+        # The DAGs merge the YAMLs of a folder by name: numbers keep the order of the command line.
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / ORDERS.stem).mkdir(parents=True)
+        for number, path in enumerate(settings.pipeline, 1):
+            shutil.copyfile(path, folder / ORDERS.stem / f"{number}-{Path(path).name}")
 
     data = str(settings.folder / "airflow")
     return Part(

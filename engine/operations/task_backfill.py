@@ -1,10 +1,9 @@
 """The tasks of a backfill: plan, begin, land a partition; each can be repeated after a kill."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from streamlake.config.load import load_pipeline
+from streamlake.config.load import Files, load_pipeline
 from streamlake.engine.assembly import prepared
 from streamlake.engine.errors import UsageError
 from streamlake.engine.operations.backfill import land_backfill, planned_backfill, register_backfill
@@ -26,13 +25,13 @@ from streamlake.engine.operations.task_types import Told, task
 
 
 @task
-def plan_backfill(file: Path, form: Mapping[str, Any]) -> Told:
+def plan_backfill(files: Files, form: Mapping[str, Any]) -> Told:
     """Which offsets nobody has landed yet; writes nothing. `data["planned"]` is what `begin_backfill` takes.
 
     The form is that of `request_of`.
     """
     request = request_of(form, both=False)
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     broker = open_broker(config)
     plan = plan_of(config, open_sink(config).ledger(), broker, request)
     if not plan.offsets:
@@ -53,12 +52,12 @@ def plan_backfill(file: Path, form: Mapping[str, Any]) -> Told:
 
 
 @task
-def begin_backfill(file: Path, planned: Mapping[str, Any]) -> Told:
+def begin_backfill(files: Files, planned: Mapping[str, Any]) -> Told:
     """Write down the run of a plan; does nothing where it stands. `data["run"]` is its name, which others may push on.
 
     Refused where another run has some of the offsets by now.
     """
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     run = register_backfill(config, open_sink(config), planned_run(planned))
     data = {"run": run.run, "partitions": [str(one) for one in wanted(run)], **places(config, run.run, run.output)}
     return Told(f"{run.run} is begun: its bounds stand in {data['run_file']}", (), data)
@@ -66,7 +65,7 @@ def begin_backfill(file: Path, planned: Mapping[str, Any]) -> Told:
 
 @task
 def land_backfill_partition(
-    file: Path,
+    files: Files,
     run: str,
     partition: str,
     *,
@@ -77,7 +76,7 @@ def land_backfill_partition(
 
     Each partition has its even share of the rate. `say` is told every half minute how far it is.
     """
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     sink, watched = prepared(config), Watched(say)
     standing = standing_run(sink.ledger(), run)
     share = None if rate is None else rate / len(wanted(standing))

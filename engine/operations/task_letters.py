@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from streamlake.config.load import load_pipeline
+from streamlake.config.load import Files, load_pipeline
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.contracts import Sink
 from streamlake.engine.operations.dead import list_letters
@@ -24,13 +23,13 @@ SHOWN = 20
 
 
 @task
-def inspect_letters(file: Path, form: Mapping[str, Any]) -> Told:
+def inspect_letters(files: Files, form: Mapping[str, Any]) -> Told:
     """Count the dead letters that the form's filter names, by reason and field, with an example's place of each.
 
     `form`: `reason`, `field`, `topic`, `partition`, `since`, `until`, each None where it is not said. Times are aware,
     ISO 8601, or how long ago (2h).
     """
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     wanted = _filter(form, now=datetime.now(UTC))
     stats = dead_stats(list_letters(open_sink(config).ledger(), wanted), wanted=wanted)
     details = [
@@ -43,7 +42,7 @@ def inspect_letters(file: Path, form: Mapping[str, Any]) -> Told:
 
 
 @task
-def plan_letters(file: Path, form: Mapping[str, Any]) -> Told:
+def plan_letters(files: Files, form: Mapping[str, Any]) -> Told:
     """What a redrive would send; writes and sends nothing. `data["planned"]` is what `redrive_letters` takes.
 
     `form` is that of `inspect_letters` with `to`, `name`, `max_attempts`, `only_now_valid`, `timed_now`, `again`,
@@ -52,7 +51,7 @@ def plan_letters(file: Path, form: Mapping[str, Any]) -> Told:
     now = datetime.now(UTC)
     since, until = (moment_of(form.get(name), name, now) for name in ("since", "until"))
     form = {**form, "since": since and since.isoformat(), "until": (until or now).isoformat()}
-    config, sink, request = _asked(file, form)
+    config, sink, request = _asked(files, form)
     with closing(KafkaSender(config)) as sender:
         plan = plan_redrive(config, sink, sender, request, name=form.get("name"))
     sending = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(plan.sending.items())) or "nothing"
@@ -73,10 +72,10 @@ def plan_letters(file: Path, form: Mapping[str, Any]) -> Told:
 
 
 @task
-def redrive_letters(file: Path, planned: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> Told:
+def redrive_letters(files: Files, planned: Mapping[str, Any], say: Callable[[str], None] = lambda _: None) -> Told:
     """Send what `plan_letters` has planned; called again, it sends what is left of that alone."""
     name, form = planned["name"], planned["form"]
-    config, sink, request = _asked(file, form)
+    config, sink, request = _asked(files, form)
     batch, rate = form.get("batch") or BATCH_LETTERS, form.get("rate")
     with closing(KafkaSender(config)) as sender:
         done = redrive(
@@ -102,8 +101,8 @@ def redrive_letters(file: Path, planned: Mapping[str, Any], say: Callable[[str],
     return Told(f"redrive {name} {what}: {counts}; its journal is {data['journal']}", details, data)
 
 
-def _asked(file: Path, form: Mapping[str, Any]) -> tuple[PipelineConfig, Sink, RedriveRequest]:
-    config = load_pipeline((file,))
+def _asked(files: Files, form: Mapping[str, Any]) -> tuple[PipelineConfig, Sink, RedriveRequest]:
+    config = load_pipeline(files)
     request = RedriveRequest(
         to=form.get("to") or SOURCE,
         wanted=_filter(form, now=datetime.now(UTC)),

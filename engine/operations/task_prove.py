@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
-from streamlake.config.load import load_pipeline
+from streamlake.config.load import Files, load_pipeline
 from streamlake.engine.errors import UsageError
 from streamlake.engine.operations.opened import open_sink, open_topic_reader, root_of
 from streamlake.engine.operations.prove import Subject, prove
@@ -34,14 +33,14 @@ def plan_proof(
 
 @task
 def prove_pipeline(
-    file: Path, *, quick: bool = False, kafka: bool = False, since: str | None = None, run: str | None = None
+    files: Files, *, quick: bool = False, kafka: bool = False, since: str | None = None, run: str | None = None
 ) -> Told:
     """Hold every offset of a pipeline to account, or those of the replay `run`; reads only, also beside an engine.
 
     `quick` reads no file, `kafka` compares with the topics, too; `since` (a timestamp with its zone, or how long ago)
     leaves out what was committed before. Refused where the proof fails: trying again finds the same.
     """
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     moment = moment_of(since, "since", datetime.now(UTC))
     ledger = open_sink(config).ledger()
     if run is not None:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from streamlake.config.load import load_pipeline
+from streamlake.config.load import Files, load_pipeline
 from streamlake.engine.abilities import notes_of
 from streamlake.engine.contracts import Ledger
 from streamlake.engine.errors import UsageError
@@ -23,7 +22,7 @@ LOOKED_BACK = timedelta(hours=24)
 
 
 @task
-def complete_hours(file: Path, begun: str) -> Told:
+def complete_hours(files: Files, begun: str) -> Told:
     """Mark the hours that have wholly landed, of the last day at most.
 
     `data["hours"]` are those of which all topics are complete, the last one since `begun` (ISO 8601, aware); told again
@@ -31,7 +30,7 @@ def complete_hours(file: Path, begun: str) -> Told:
     when it was complete: what landed then has all rows of it.
     """
     now = datetime.now(UTC)
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     sink, lateness = open_sink(config), config.completeness.lateness
     ledger, notes = sink.ledger(), notes_of(sink, "the marker of an hour is one")
     topics = config.kafka.topic_names
@@ -62,7 +61,7 @@ def complete_hours(file: Path, begun: str) -> Told:
 
 
 @task
-def check_quality(file: Path, since: str | None, until: str | None, only: Sequence[str] = ()) -> Told:
+def check_quality(files: Files, since: str | None, until: str | None, only: Sequence[str] = ()) -> Told:
     """Make the checks of the YAML over what landed in `[since, until)`: timestamps with a zone, or how long ago.
 
     Refused where a check of severity error fails, or one could not be made: trying again finds the same. Offending
@@ -72,7 +71,7 @@ def check_quality(file: Path, since: str | None, until: str | None, only: Sequen
     within = TimeRange(moment_of(since, "since", now), moment_of(until, "until", now))
     if within.since and within.until and within.since >= within.until:
         raise UsageError(f"until {until} does not lie behind since {since}")
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     if config.quality is None and not only:
         return Told(f"{config.pipeline}: its YAML has no section quality: with checks, so there is nothing to check")
     sink = open_sink(config)

@@ -1,10 +1,9 @@
 """The tasks of a replay: plan, begin, land a partition, compare, prove, promote; each can be repeated after a kill."""
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from streamlake.config.load import load_pipeline
+from streamlake.config.load import Files, load_pipeline
 from streamlake.engine.assembly import prepared
 from streamlake.engine.operations.bounded_run import wanted
 from streamlake.engine.operations.opened import open_broker, open_sink
@@ -26,13 +25,13 @@ from streamlake.engine.operations.task_types import Told, task
 
 
 @task
-def plan_replay(file: Path, form: Mapping[str, Any], reads: Reads = "kafka") -> Told:
-    """What a replay by the pipeline's YAML `file` would do; writes nothing. `data["planned"]` is what `begin` takes.
+def plan_replay(files: Files, form: Mapping[str, Any], reads: Reads = "kafka") -> Told:
+    """What a replay by the pipeline's YAML `files` would do; writes nothing. `data["planned"]` is what `begin` takes.
 
     The form is that of `request_of`.
     """
     request = request_of(form)
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     run, plan = planned_replay(config, open_sink(config).ledger(), request, reads)
     sources = [str(source) for source in wanted(run)]
     offsets = sum(run.ends[source] - run.starts[source] for source in wanted(run))
@@ -52,18 +51,18 @@ def plan_replay(file: Path, form: Mapping[str, Any], reads: Reads = "kafka") -> 
 
 
 @task
-def begin_replay(file: Path, planned: Mapping[str, Any]) -> Told:
+def begin_replay(files: Files, planned: Mapping[str, Any]) -> Told:
     """Write down the run of a plan; `data["partitions"]` are those to land. Does nothing where it stands."""
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     run = register_replay(open_sink(config), planned_run(planned))
     data = {"run": run.run, "partitions": [str(one) for one in wanted(run)], **places(config, run.run, run.output)}
     return Told(f"{run.run} is begun: its bounds stand in {data['run_file']}", (), data)
 
 
 @task
-def land_replay_partition(file: Path, run: str, partition: str, say: Callable[[str], None] = lambda _: None) -> Told:
+def land_replay_partition(files: Files, run: str, partition: str, say: Callable[[str], None] = lambda _: None) -> Told:
     """Land one partition of a run that is begun; main thread only. `say` is told every half minute how far it is."""
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     sink, watched = prepared(config), Watched(say)
     standing = standing_run(sink.ledger(), run)
     outcome = land_replay(config, sink, standing, tick=watched.tick, only=[source_of(partition)])
@@ -71,9 +70,9 @@ def land_replay_partition(file: Path, run: str, partition: str, say: Callable[[s
 
 
 @task
-def compare_replay(file: Path, run: str) -> Told:
+def compare_replay(files: Files, run: str) -> Told:
     """Hold a replay against what readers see of the live run, offset by offset. Values are counted, and not shown."""
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     found = diff_replay(open_sink(config).ledger(), DiffRequest(run))
     changed = [pair for pair in found.pairs if pair.differs]
     details = [f"{pair.offsets:,} offsets: {pair.there} in the live run, {pair.here} here" for pair in changed]
@@ -93,9 +92,9 @@ def compare_replay(file: Path, run: str) -> Told:
 
 
 @task
-def plan_promote(file: Path, run: str) -> Told:
+def plan_promote(files: Files, run: str) -> Told:
     """What promoting a replay would change for readers; writes nothing. Refused where it may not be promoted."""
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     plan = plan_promotion(
         config, open_sink(config).ledger(), run, open_broker(config).topic_ids(config.kafka.topic_names)
     )
@@ -112,9 +111,9 @@ def plan_promote(file: Path, run: str) -> Told:
 
 
 @task
-def promote_replay(file: Path, run: str) -> Told:
+def promote_replay(files: Files, run: str) -> Told:
     """Make a replay's rows those that readers see; goes on with what a killed call began, and does nothing again."""
-    config = load_pipeline((file,))
+    config = load_pipeline(files)
     sink = open_sink(config)
     done = promote(config, sink, run, open_broker(config).topic_ids(config.kafka.topic_names))
     data = {"run": run, "generation": done.generation, "done_before": done.done_before}

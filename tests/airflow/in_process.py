@@ -13,6 +13,16 @@ from airflow.utils.db import initdb
 
 LOOKED_FOR = ("streamlake.", "pyarrow", "confluent_kafka", "duckdb")
 
+
+def _pipelines() -> dict[str, list[str]]:
+    """What the forms offer, with the files that a task would load; the folder of DAGs is on sys.path by now."""
+    common = sys.modules["streamlake_common"]
+    try:
+        return {name: [path.name for path in common.pipeline_files(name)] for name in common.pipelines()}
+    except ValueError:
+        return {}
+
+
 folder, wanted = sys.argv[1], json.loads(sys.argv[2])
 began = time.process_time()
 bag = DagBag(dag_folder=folder)
@@ -24,6 +34,7 @@ read = {
     "params": {dag_id: sorted(dag.params) for dag_id, dag in bag.dags.items()},
     "tasks": {dag_id: sorted(dag.task_ids) for dag_id, dag in bag.dags.items()},
     "cpu_seconds": time.process_time() - began,
+    "pipelines": _pipelines(),
 }
 print(json.dumps(read), flush=True)
 if wanted:

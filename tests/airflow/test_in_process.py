@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import pytest
 from support.airflow_in_process import DAGS, airflow_with
 from support.engine import proof
@@ -17,8 +18,19 @@ pytestmark = pytest.mark.timeout(900)
 def test_the_dags_are_read_quickly_without_a_warning_and_without_the_engine(
     airflow_parts: None, tmp_path: Path
 ) -> None:
-    (tmp_path / "orders.yaml").write_text("pipeline: orders\n")
+    lying = (
+        "orders.yaml",
+        "_base.yaml",
+        ".hidden/orders.yaml",
+        "shop/1-base.yml",
+        "shop/2-site.yaml",
+        "models/order.py",
+    )
+    for name in lying:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("# nothing is read before a task runs\n")
     (read,) = airflow_with(tmp_path, tmp_path)
+    assert read["pipelines"] == {"orders": ["orders.yaml"], "shop": ["1-base.yml", "2-site.yaml"]}
     assert (read["dags"], read["errors"], read["warnings"], read["loaded"]) == (ALL_FIVE, {}, [], [])
     assert read["cpu_seconds"] < 2
     assert len(ALL_FIVE) == 5
@@ -35,14 +47,16 @@ def test_a_folder_that_is_not_named_is_said_in_a_sentence(airflow_parts: None, t
 
 @pytest.fixture
 def scene(airflow_parts: None, kafka: SharedKafka, tmp_path: Path) -> Scene:
-    """40 orders that nobody has landed, and 120 that the live run has, in the YAML `orders`."""
-    scene = make_scene_in(tmp_path, kafka.bootstrap_servers)(kafka__start="latest", quality=CHECKS)
+    """40 orders that nobody has landed, and 120 that the live run has, in the YAMLs of `orders`."""
+    scene = make_scene_in(tmp_path, kafka.bootstrap_servers)(kafka__start="latest")
     scene.produce(orders(40))
     scene.run()
     scene.produce(orders(120, first=40))
     scene.run()
-    (tmp_path / "pipelines").mkdir()
-    scene.pipeline = scene.pipeline.rename(tmp_path / "pipelines" / "orders.yaml")
+    folder = tmp_path / "pipelines" / "orders"
+    folder.mkdir(parents=True)
+    scene.pipeline = scene.pipeline.rename(folder / "1-orders.yaml")
+    (folder / "2-checks.yaml").write_bytes(orjson.dumps({"quality": CHECKS}))
     return scene
 
 
@@ -50,7 +64,7 @@ def test_each_dag_does_its_work(scene: Scene, tmp_path: Path) -> None:
     orders_alone = {"pipeline": "orders"}
     _, *runs = airflow_with(
         tmp_path / "home",
-        scene.pipeline.parent,
+        scene.pipeline.parent.parent,
         ("streamlake_backfill", orders_alone),
         ("streamlake_replay", {**orders_alone, "from": "40", "to": "latest", "name": "again", "promote": True}),
         ("streamlake_dead_letters", {**orders_alone, "only_now_valid": False, "to": "source"}),

@@ -205,7 +205,8 @@ def test_airflow_has_the_dags_and_the_pipelines_that_they_look_for(services: Map
         mounted = {volume["target"]: volume["source"] for volume in services[name]["volumes"]}
         folder = services[name]["environment"]["STREAMLAKE_PIPELINES"]
         assert Path(mounted["/opt/airflow/dags"]).joinpath("streamlake_replay.py").exists()
-        assert [target for target in mounted if target.startswith(f"{folder}/") and target.endswith(".yaml")]
+        merged = [source for target, source in sorted(mounted.items()) if target.startswith(f"{folder}/orders/")]
+        assert [Path(source).name for source in merged] == ["orders.yaml", "platform.yaml"]
     assert 'os.environ["STREAMLAKE_PIPELINES"]' in (ROOT / "dags/streamlake_common.py").read_text()
     base = next(one.words[0] for one in reversed(list(instructions(AIRFLOW))) if one.word == "FROM")
     pinned = re.search(r"^apache-airflow==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)

@@ -1,11 +1,12 @@
 """docs/acceptance.md: each row's command is there, quick ones say what the row says they say, and each place exists.
 
 Commands of pages are not run again: the page's own test runs them and compares what it shows, so a row has to stand on
-such a page with that answer. Tests that a row names have run with all others; here they have to exist.
+such a page with that answer. Tests that a row names run with all others; here they have to exist, as many as it says.
 """
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,15 @@ def test_what_a_row_says_is_so(row: Row) -> None:
 )
 def test_a_row_that_is_not_so_is_seen(command: str, said: str, where: str, says: str) -> None:
     assert says in wrong(Row("asked", command, said, where))
+
+
+def test_a_row_says_how_many_tests_pass() -> None:
+    said = {row.command.removeprefix(PYTEST): row.said for row in rows(PAGE) if row.command.startswith(PYTEST)}
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", *said]
+    listed = subprocess.run(collect, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    tests = listed.stdout.splitlines()
+    there = {path: sum(f"{test}[".startswith((f"{path}[", f"{path}::", f"{path}/")) for test in tests) for path in said}
+    assert said == {path: f"{count} passed" for path, count in there.items()}
 
 
 def test_every_quick_command_is_in_a_row() -> None:

@@ -158,7 +158,8 @@ def test_airflow_is_a_part_with_the_dags_and_the_pipeline(clone: Clone, airflow_
     up = clone.make("up", WITHOUT=others)
     assert up.returncode == 0, up.stderr
     assert "airflow     ready in" in up.stdout
-    assert (clone.folder / "pipelines" / "orders.yaml").exists()
+    merged = sorted(path.name for path in (clone.folder / "pipelines" / "orders").iterdir())
+    assert merged == ["1-orders.yaml", "2-platform.yaml"]
     status = clone.make("status", WITHOUT="")
     assert status.returncode == 0, "what `up` left out is not missed"
     pid = clone.process("airflow").pid
