@@ -8,11 +8,16 @@
 4. **prove** holds the whole root to account.
 """
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param, chain, dag, task
+from airflow.sdk import Param, chain, dag
+
+sys.path.insert(0, str(Path(__file__).parent))  # Airflow has only the root of its folder of DAGs there
+
 from streamlake_common import (
     ANSWER_WITHIN,
     HANDFUL,
@@ -31,6 +36,7 @@ from streamlake_common import (
     pipelines,
     range_params,
 )
+from streamlake_links import task
 
 
 @task(**light(minutes=30))

@@ -10,7 +10,9 @@
 Results are kept below `quality/` of the root. A check of severity error that fails fails its task.
 """
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import (
@@ -22,8 +24,10 @@ from airflow.sdk import (
     Param,
     dag,
     get_current_context,
-    task,
 )
+
+sys.path.insert(0, str(Path(__file__).parent))  # Airflow has only the root of its folder of DAGs there
+
 from streamlake_common import (
     ALL,
     HANDFUL,
@@ -41,6 +45,7 @@ from streamlake_common import (
     pipeline_param,
     pipelines,
 )
+from streamlake_links import task
 
 NAMES = pipelines()
 HOURS = AssetAlias("streamlake-hours")

@@ -9,12 +9,17 @@
 A transformation of records is code, and is no parameter here: `streamlake dead redrive --transform`.
 """
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param, chain, dag, task
+from airflow.sdk import Param, chain, dag
 from airflow.sdk.exceptions import AirflowSkipException
+
+sys.path.insert(0, str(Path(__file__).parent))  # Airflow has only the root of its folder of DAGs there
+
 from streamlake_common import (
     ANSWER_WITHIN,
     NAME,
@@ -32,6 +37,7 @@ from streamlake_common import (
     text_param,
     yes_param,
 )
+from streamlake_links import task
 
 HOW = "How they are sent"
 REASONS = ["malformed", "invalid", "oversize", "crash", "tombstone"]

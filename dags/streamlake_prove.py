@@ -5,10 +5,15 @@ that fails fails its task at once, since trying again finds the same: its log ha
 `streamlake prove` on a shell has all of them. Each pipeline has a task of its own.
 """
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import CronTriggerTimetable, dag
+
+sys.path.insert(0, str(Path(__file__).parent))  # Airflow has only the root of its folder of DAGs there
+
 from streamlake_common import (
     HANDFUL,
     LABEL,
@@ -28,6 +33,7 @@ from streamlake_common import (
     text_param,
     yes_param,
 )
+from streamlake_links import task
 
 NAMES = pipelines()
 

@@ -9,12 +9,17 @@
    and **prove_all** proves the whole root.
 """
 
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param, chain, dag, task
+from airflow.sdk import Param, chain, dag
 from airflow.sdk.exceptions import AirflowSkipException
+
+sys.path.insert(0, str(Path(__file__).parent))  # Airflow has only the root of its folder of DAGs there
+
 from streamlake_common import (
     ANSWER_WITHIN,
     HANDFUL,
@@ -36,6 +41,7 @@ from streamlake_common import (
     text_param,
     yes_param,
 )
+from streamlake_links import task
 
 
 @task(**light(minutes=30))

@@ -11,6 +11,7 @@ import time
 from airflow.dag_processing.dagbag import DagBag
 from airflow.utils.db import initdb
 
+PLACES = ("gs://lake/some folder/raw/", "file:///lake/raw/")
 LOOKED_FOR = ("streamlake.", "pyarrow", "confluent_kafka", "duckdb")
 
 
@@ -35,6 +36,7 @@ read = {
     "tasks": {dag_id: sorted(dag.task_ids) for dag_id, dag in bag.dags.items()},
     "cpu_seconds": time.process_time() - began,
     "pipelines": _pipelines(),
+    "addresses": [sys.modules["streamlake_links"].address(place) for place in PLACES],
 }
 print(json.dumps(read), flush=True)
 if wanted:

@@ -7,13 +7,13 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import quote
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
 # ruff: noqa: E402 - after the path above
-from support.airflow import DagRun, RunningAirflow
+from support.airflow import RunningAirflow
+from support.airflow_pages import DAGS, REPLAY, runs_of_a_day, take
 from support.browser import Chromium
 from support.chromium import find_chromium
 from support.engine import pipeline_yaml
@@ -24,16 +24,13 @@ from support.waiting import wait_until
 from streamlake.engine.local.airflow import LocalAirflow
 from streamlake.engine.local.kafka import LocalKafka
 
-DAGS = TESTS.parent / "dags"
-REPLAY = "streamlake_replay"
-PICTURES = ("airflow-dags.png", "airflow-form.png", "airflow-approval.png", "airflow-log.png", "airflow-grid.png")
 WITHOUT_CHROMIUM = """\
 no Chromium was found: the pictures of Airflow's pages stay as they are. On Debian and Ubuntu: apt install chromium
 """
 
 
 def draw(folder: Path, program: str) -> None:
-    """Write PICTURES into `folder`."""
+    """Write the pictures into `folder`."""
     with tempfile.TemporaryDirectory() as place, LocalKafka() as kafka:
         pipelines = Path(place) / "pipelines"
         pipelines.mkdir()
@@ -57,39 +54,6 @@ def landed(folder: Path, servers: str) -> Scene:
     scene.produce(orders(240), partition=1)
     scene.run()
     return scene
-
-
-def runs_of_a_day(airflow: RunningAirflow) -> DagRun:
-    """A replay, one that was refused, and one that waits for its approval, which is given back."""
-    airflow.trigger(REPLAY, {"pipeline": "orders", "from": "-2h", "to": "latest"}).wait()
-    airflow.trigger(REPLAY, {"pipeline": "orders", "from": "12", "to": "5"}).wait("failed")
-    form = {"pipeline": "orders", "from": "earliest", "to": "latest", "name": "new-schema", "promote": True}
-    asks = airflow.trigger(REPLAY, form, note="the schema was wrong until noon")
-    asks.question()
-    return asks
-
-
-def take(browser: Chromium, airflow: RunningAirflow, asks: DagRun, folder: Path) -> None:
-    """Go through the pages."""
-    folder.mkdir(parents=True, exist_ok=True)
-    url, run = airflow.server.url, quote(asks.id, safe="")
-    browser.open(
-        f"{url}/dags", *sorted(path.stem for path in DAGS.glob("streamlake_*.py") if "common" not in path.stem)
-    )
-    browser.picture(folder / "airflow-dags.png")
-    browser.open(f"{url}/dags/{REPLAY}/runs/{run}", "prove_all", "the schema was wrong", "Awaiting Input")
-    browser.picture(folder / "airflow-grid.png")
-    browser.open(f"{url}/dags/{REPLAY}/runs/{run}/tasks/land/mapped/0", "has landed", "committed")
-    browser.picture(folder / "airflow-log.png")
-    browser.open(
-        f"{url}/dags/{REPLAY}/runs/{run}/tasks/approve/required_actions", "Promote a replay of orders?", "Reject"
-    )
-    browser.picture(folder / "airflow-approval.png")
-    browser.resize(1280, 1450)  # the form is long, and scrolls otherwise
-    browser.open(f"{url}/dags/{REPLAY}", "Trigger")
-    browser.click("button", "Trigger")
-    browser.wait_for("Run Parameters", "how long ago", "Promote")
-    browser.picture(folder / "airflow-form.png")
 
 
 if __name__ == "__main__":

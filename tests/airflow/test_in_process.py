@@ -1,5 +1,6 @@
 """The DAGs as Airflow reads them, and each of them run by `dag.test` against a real Kafka and a real lake."""
 
+import shutil
 from pathlib import Path
 
 import orjson
@@ -9,7 +10,8 @@ from support.engine import proof
 from support.scene import Scene, make_scene_in, orders
 from support.shared import SharedKafka
 
-ALL_FIVE = [path.stem for path in sorted(DAGS.glob("streamlake_*.py")) if path.stem != "streamlake_common"]
+SHARED = (DAGS / ".airflowignore").read_text()
+ALL_FIVE = [path.stem for path in sorted(DAGS.glob("streamlake_*.py")) if path.name not in SHARED]
 CHECKS = {"checks": [{"type": "row_count", "min_value": 1}]}
 
 pytestmark = pytest.mark.timeout(900)
@@ -34,6 +36,29 @@ def test_the_dags_are_read_quickly_without_a_warning_and_without_the_engine(
     assert (read["dags"], read["errors"], read["warnings"], read["loaded"]) == (ALL_FIVE, {}, [], [])
     assert read["cpu_seconds"] < 2
     assert len(ALL_FIVE) == 5
+
+
+@pytest.mark.parametrize(
+    ("fake", "bucket"),
+    [
+        ("", "https://console.cloud.google.com/storage/browser/lake/some%20folder/raw/"),
+        ("http://127.0.0.1:4443", "http://127.0.0.1:4443/storage/v1/b/lake/o?prefix=some%20folder/raw/"),
+    ],
+)
+def test_a_link_leads_to_where_a_browser_sees_the_lake(
+    airflow_parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fake: str, bucket: str
+) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", fake)
+    (tmp_path / "orders.yaml").write_text("# nothing is read before a task runs\n")
+    (read,) = airflow_with(tmp_path, tmp_path)
+    assert read["addresses"] == [bucket, "file:///lake/raw/"]
+
+
+def test_they_are_read_from_a_folder_below_airflows_own(airflow_parts: None, tmp_path: Path) -> None:
+    shutil.copytree(DAGS, tmp_path / "dags" / "streamlake")
+    (tmp_path / "orders.yaml").write_text("# nothing is read before a task runs\n")
+    (read,) = airflow_with(tmp_path, tmp_path, dags=tmp_path / "dags")
+    assert (read["dags"], read["errors"], read["warnings"]) == (ALL_FIVE, {}, [])
 
 
 def test_a_folder_that_is_not_named_is_said_in_a_sentence(airflow_parts: None, tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ def check_what_is_told(run: DagRun, scene: Scene) -> None:
     assert Path(data["files"]).is_dir()
     assert Path(data["ledger"]).is_dir()
     assert Path(data["run_file"]).is_file()
+    links = run.links("land", 0)
+    assert (links["Files"], links["Ledger"], links["Run"]) == (data["files"], data["ledger"], data["run_file"])
+    assert links["Journal"] is None
     assert "nothing differs" in run.log("compare")
 
 

@@ -140,6 +140,12 @@ class DagRun:
         path = f"{self.path}/taskInstances/{task}/xcomEntries/return_value?map_index={map_index}&deserialize=false"
         return self.airflow.ask("GET", path)["value"]
 
+    def links(self, task: str, map_index: int = -1) -> dict[str, str | None]:
+        """The buttons of a task's page, and where they lead."""
+        path = f"{self.path}/taskInstances/{task}/links?map_index={map_index}"
+        found: dict[str, str | None] = self.airflow.ask("GET", path)["extra_links"]
+        return found
+
     def _until(self, holds: Any) -> None:
         last = [0.0]
 

@@ -206,7 +206,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 }
 """Where a foreign library may be imported; one that is not named here may be anywhere but on the floor."""
 
-OF_DAGS = ("airflow", "streamlake_common")
+OF_DAGS = ("airflow", "attrs", "streamlake_common", "streamlake_links")
 """Whose modules a DAG may use: it is read every half minute, and again for each task."""
 
 
