@@ -8,7 +8,7 @@ import pytest
 from support.chromium import measured
 from support.report import loads_nothing, sections
 
-from streamlake.engine.local.demo.plot import lag_lines, nice_steps, rate_lines
+from streamlake.engine.local.demo.plot import lag_lines, named_marks, nice_steps, rate_lines
 from streamlake.engine.local.demo.recording import Hop, Mark, Recording, Sample, Told
 from streamlake.engine.local.demo.report import LOG_LINES_MAX, page
 from streamlake.engine.local.demo.settings import Settings
@@ -101,6 +101,12 @@ def test_throughput_is_of_the_last_half_second() -> None:
     assert (rates[0.0], rates[0.5], rates[1.0], rates[1.3], rates[2.0]) == (0, 1000, 1000, 400, 0)
 
 
+def test_marks_that_stand_close_together_have_one_name_above_their_lines() -> None:
+    marks = [(1, 10.0), (2, 40.0), (3, 42.0), (4, 99.0), (5, 100.0)]
+    assert named_marks(marks) == [("1", 10.0), ("2, 3", 41.0), ("4, 5", 99.5)]
+    assert named_marks([]) == []
+
+
 @pytest.mark.parametrize(
     ("highest", "steps"),
     [(0, [0, 0.5, 1]), (1, [0, 0.5, 1]), (7, [0, 2, 4, 6, 8]), (150_003, [0, 50_000, 100_000, 150_000, 200_000])],
@@ -151,7 +157,7 @@ def test_the_pictures_in_the_docs_are_those_that_are_drawn() -> None:
     text = (docs / "demo.md").read_text()
     assert re.findall(r"\(images/(demo-\S+)\)", text) == list(PICTURES)
     for name in PICTURES:
-        assert (docs / "images" / name).read_bytes().startswith(b"\x89PNG")
+        assert (docs / "images" / name).read_bytes().startswith(b"\x89PNG" if name.endswith(".png") else b"<svg")
 
 
 def colours_of(text: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -8,7 +8,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import groupby, pairwise
@@ -81,12 +81,13 @@ def saying(partitions: int, port: int) -> Iterator[str]:
         thread.join()
 
 
-def picture(screen: Screen, title: str) -> str:
-    """What is on the screen down to its last line, with its colours, as an SVG that asks nobody for fonts."""
-    columns, lines = screen.size[0], 1 + max(row for row, line in enumerate(screen.lines) if line)
+def picture(screen: Screen, title: str, rows: Sequence[int] | None = None) -> str:
+    """What is on the screen, with its colours, as an SVG that asks nobody for fonts: some rows, or down to the last."""
+    rows = rows or range(1 + max(row for row, line in enumerate(screen.lines) if line))
+    columns = screen.size[0]
     with Path("/dev/null").open("w") as nowhere:
-        console = Console(width=columns, height=lines, record=True, force_terminal=True, file=nowhere)
-        for row in range(lines):
+        console = Console(width=columns, height=len(rows), record=True, force_terminal=True, file=nowhere)
+        for row in rows:
             cells = (screen.buffer[row][column] for column in range(columns))
             alike = groupby(cells, key=lambda cell: (cell.fg, cell.bg, cell.bold, cell.reverse))
             text = Text.assemble(*(("".join(cell.data for cell in run), _style(*look)) for look, run in alike))

@@ -1,6 +1,7 @@
 """Pages in a headless Chromium: how they come out at a width, what they ask for, and pictures of them."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -44,10 +45,20 @@ function look(frame) {
 SHOW = """
 function look(frame) {{
   const place = frame.contentDocument.querySelector({at});
-  frame.style.marginTop = `${{-place.getBoundingClientRect().top + 12}}px`;
+  frame.style.marginTop = `${{-place.getBoundingClientRect().top + {margin}}}px`;
   document.getElementById("found").remove();
 }}
 """
+BLOCKS = """
+function look(frame) {{
+  const inside = frame.contentDocument, top = inside.querySelector({at}).getBoundingClientRect().top;
+  const blocks = [...inside.querySelectorAll("body > :not(section), section > *")];
+  const ends = blocks.filter((one) => !/^(H[1-6]|DETAILS)$/.test(one.tagName));
+  return ends.map((one) => one.getBoundingClientRect().bottom - top);
+}}
+"""
+MARGIN = 12
+"""Pixels above and below what a picture shows."""
 
 
 def find_chromium() -> str | None:
@@ -69,22 +80,33 @@ class Looked:
 
 def measured(page: str, width: int, *, dark: bool = False) -> Looked:
     """How the page comes out at a width in pixels."""
-    with _served(page, AROUND.format(width=width, height=HEIGHT, look=MEASURE)) as (url, asked):
-        done = _run(url, "--dump-dom", "--virtual-time-budget=5000", dark=dark)
-    found = re.search(r'<pre id="found">(\{.*?\})</pre>', done, re.DOTALL)
-    assert found is not None, done[:2000]
-    values: dict[str, Any] = json.loads(unescape(found[1]))
+    values, asked = _looked(page, AROUND.format(width=width, height=HEIGHT, look=MEASURE), dark=dark)
     return Looked(**values, asked=[path for path in asked if path not in ("/", "/page")])
 
 
 def picture(page: str, path: Path, size: tuple[int, int], at: str, *, dark: bool = False) -> None:
-    """Write a PNG of what is below the first element that the CSS selector `at` finds; `size` in pixels."""
-    width, height = size
-    around = AROUND.format(width=width, height=60_000, look=SHOW.format(at=json.dumps(at)))
+    """Write a PNG of what is below the first element that the CSS selector `at` finds, down to the end of a block.
+
+    `size` in pixels: as many blocks of the page as that height has room for.
+    """
+    width, most = size
+    bottoms, _ = _looked(page, AROUND.format(width=width, height=60_000, look=BLOCKS.format(at=json.dumps(at))))
+    height = 2 * MARGIN + math.ceil(max(bottom for bottom in bottoms if bottom <= most - 2 * MARGIN))
+    assert height > 2 * MARGIN, f"the first block below {at} is higher than {most} pixels"
+    around = AROUND.format(width=width, height=60_000, look=SHOW.format(at=json.dumps(at), margin=MARGIN))
     with _served(page, around) as (url, _):
         options = (f"--window-size={width},{height}", f"--screenshot={path}", "--virtual-time-budget=5000")
         _run(url, *options, dark=dark)
     assert path.exists(), f"Chromium wrote no {path}"
+
+
+def _looked(page: str, around: str, *, dark: bool = False) -> tuple[Any, Sequence[str]]:
+    """What the script around the page has found, and the paths that were asked for."""
+    with _served(page, around) as (url, asked):
+        done = _run(url, "--dump-dom", "--virtual-time-budget=5000", dark=dark)
+    found = re.search(r'<pre id="found">([\[{].*?)</pre>', done, re.DOTALL)
+    assert found is not None, done[:2000]
+    return json.loads(unescape(found[1])), asked
 
 
 def _run(url: str, *options: str, dark: bool) -> str:

@@ -123,7 +123,7 @@ class LandingStory(Steps):
         ledger = seen.ledger
         hops: Sequence[tuple[str, int, str]] = (
             ("sent by the producer", made.records, "its acknowledgements"),
-            ("posted over HTTP", len(posted.records), "us"),
+            ("posted over HTTP", len(posted.records), "the demo itself"),
             ("  stored in Kafka by the edge", len(posted.stored), "its answer"),
             ("  refused by the edge", len(posted.refused), "its answer"),
             ("in the topic", seen.in_kafka, "Kafka's first and last offsets"),

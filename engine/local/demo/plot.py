@@ -12,6 +12,8 @@ STEPS = (1, 2, 5)
 TICKS_MAX = 6
 HEIGHT = 100
 WIDTH = 1000  # of the drawing; it is stretched to the page
+APART_PERCENT = 5.0
+"""Marks that are closer together have one name."""
 
 Point = tuple[float, float]
 Line = Sequence[Point]
@@ -84,6 +86,17 @@ def nice_steps(highest: float, ticks_max: int = 4) -> Sequence[float]:
     return [step * number for number in range(count + 1)]
 
 
+def named_marks(marks: Sequence[tuple[int, float]]) -> Sequence[tuple[str, float]]:
+    """What stands above each mark, and where: `2, 3` in the middle of two that would lie on each other else."""
+    groups: list[list[tuple[int, float]]] = []
+    for number, at in marks:
+        if groups and at < groups[-1][-1][1] + APART_PERCENT:
+            groups[-1].append((number, at))
+        else:
+            groups.append([(number, at)])
+    return [(", ".join(str(number) for number, _ in group), (group[0][1] + group[-1][1]) / 2) for group in groups]
+
+
 def _unbroken(points: Iterable[tuple[float, int | None]]) -> Iterator[Line]:
     line: list[Point] = []
     for seconds, value in points:
@@ -121,7 +134,7 @@ def _plot(kind: str, title: str, unit: str, lines: Sequence[Line], span: Span, c
         tag(
             "div",
             tag("div", *(_at("bottom", 100 * tick / top, _short(tick)) for tick in ticks), class_="y"),
-            tag("div", svg, *(_at("left", at, str(number)) for number, at in _apart(marks)), class_="area"),
+            tag("div", svg, *(_at("left", at, numbers) for numbers, at in named_marks(marks)), class_="area"),
             tag("div", *(_at("left", span.percent(tick), f"{tick:g}") for tick in _times(span)), class_="x"),
             class_="plot",
         ),
@@ -134,14 +147,6 @@ def _times(span: Span) -> Iterable[float]:
     step = nice_steps(span.last - span.first, TICKS_MAX)[1]
     first = int(-(-span.first // step))
     return (step * number for number in range(first, int(span.last // step) + 1))
-
-
-def _apart(marks: Sequence[tuple[int, float]]) -> Sequence[tuple[int, float]]:
-    """Numbers of marks that stand so close together that they would lie on each other are moved to the right."""
-    placed: list[tuple[int, float]] = []
-    for number, at in marks:
-        placed.append((number, max(at, placed[-1][1] + 5.0) if placed else at))
-    return placed if not placed or placed[-1][1] <= 100 else [(number, at) for number, at in marks]
 
 
 def _y(value: float, top: float) -> float:
