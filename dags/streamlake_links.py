@@ -39,10 +39,13 @@ class PlaceLink(BaseOperatorLink):
 
 
 def address(place: str) -> str:
-    """What a browser opens for a place of the lake: for `gs://` Google's console, or what a fake server lists."""
+    """What a browser opens for a place of the lake: for `gs://` Google's console, or what a fake server lists.
+
+    A place on a disk becomes `file://`, of which Airflow makes no button: a path alone it takes for a page of its own.
+    """
     scheme, _, path = place.partition("://")
     if scheme != "gs":
-        return place
+        return place if path else f"file://{quote(place)}"
     bucket, _, prefix = path.partition("/")
     if fake := os.environ.get("STORAGE_EMULATOR_HOST"):
         return f"{fake}/storage/v1/b/{bucket}/o?prefix={quote(prefix)}"

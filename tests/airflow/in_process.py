@@ -11,7 +11,7 @@ import time
 from airflow.dag_processing.dagbag import DagBag
 from airflow.utils.db import initdb
 
-PLACES = ("gs://lake/some folder/raw/", "file:///lake/raw/")
+PLACES = ("gs://lake/some folder/raw/", "file:///lake/raw/", "/lake/raw/")
 LOOKED_FOR = ("streamlake.", "pyarrow", "confluent_kafka", "duckdb")
 
 

@@ -51,7 +51,7 @@ def test_a_link_leads_to_where_a_browser_sees_the_lake(
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", fake)
     (tmp_path / "orders.yaml").write_text("# nothing is read before a task runs\n")
     (read,) = airflow_with(tmp_path, tmp_path)
-    assert read["addresses"] == [bucket, "file:///lake/raw/"]
+    assert read["addresses"] == [bucket, "file:///lake/raw/", "file:///lake/raw/"]
 
 
 def test_they_are_read_from_a_folder_below_airflows_own(airflow_parts: None, tmp_path: Path) -> None:

@@ -93,7 +93,8 @@ def check_what_is_told(run: DagRun, scene: Scene) -> None:
     assert Path(data["ledger"]).is_dir()
     assert Path(data["run_file"]).is_file()
     links = run.links("land", 0)
-    assert (links["Files"], links["Ledger"], links["Run"]) == (data["files"], data["ledger"], data["run_file"])
+    places = [f"file://{data[name]}" for name in ("files", "ledger", "run_file")]
+    assert [links["Files"], links["Ledger"], links["Run"]] == places
     assert links["Journal"] is None
     assert "nothing differs" in run.log("compare")
 
