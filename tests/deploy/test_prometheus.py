@@ -106,7 +106,7 @@ def test_each_alert_fires_when_it_should_and_not_before(promtool: str) -> None:
 
 
 def test_prometheus_takes_the_relabelling_of_the_page(promtool: str, tmp_path: Path) -> None:
-    (block,) = (one for one in blocks((ROOT / "docs" / "platform.md").read_text()) if one.what == "relabelling.yml")
+    (block,) = (one for one in blocks((ROOT / "docs" / "kubernetes.md").read_text()) if one.what == "relabelling.yml")
     # Debian's is built without Kubernetes.
     text = re.sub(r"kubernetes_sd_configs: .*", "static_configs: [{targets: []}]", block.text)
     (tmp_path / block.what).write_text(text)
