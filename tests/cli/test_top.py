@@ -63,11 +63,9 @@ def test_keys_sort_filter_pause_and_help(endpoint: Endpoint, told: list[EngineSt
         screen.press("\x1b[C")
         screen.wait_for("sort: behind")
         screen.press("\x1b[D\x1b[D\x1b[D")
-        assert [line.split()[0] for line in screen.wait_for("sort: partition").splitlines()[4:7]] == [
-            "orders/0",
-            "orders/1",
-            "orders/2",
-        ]
+        screen.wait_for("sort: partition")
+        first = ["orders/0", "orders/1", "orders/2"]
+        screen.wait_for(lambda text: [line.split()[0] for line in text.splitlines()[4:7]] == first)
         screen.press("\x1b[B")
         screen.wait_for(lambda text: text.splitlines()[4].startswith("orders/1 "))
         screen.press("/PARK")

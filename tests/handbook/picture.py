@@ -16,12 +16,13 @@ LETTER_PIXELS = {"name": 8.0, "line": 6.6}
 
 STYLE = """
   .paper { fill: #ffffff } .group { fill: #f3f5f9; stroke: #c3cad8 } .part { fill: #ffffff; stroke: #5b6b8c }
+  .frame { fill: none; stroke: #5b6b8c; stroke-dasharray: 5 4 }
   .strong { fill: #e3ecff; stroke: #2f5bd0; stroke-width: 2 } .arrow { fill: none; stroke: #5b6b8c; stroke-width: 1.5 }
   .head { fill: #5b6b8c } .name { fill: #1b2333; font-weight: 600 } .line { fill: #46516a; font-size: 12px }
   text { font-family: system-ui, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 14px; text-anchor: middle }
   @media (prefers-color-scheme: dark) {
     .paper { fill: #14171f } .group { fill: #1c212d; stroke: #3a4356 } .part { fill: #232a39; stroke: #8f9dbb }
-    .strong { fill: #22345f; stroke: #7fa2ff } .arrow { stroke: #8f9dbb } .head { fill: #8f9dbb }
+    .strong { fill: #22345f; stroke: #7fa2ff } .arrow, .frame { stroke: #8f9dbb } .head { fill: #8f9dbb }
     .name { fill: #eef1f7 } .line { fill: #b9c2d6 }
   }
 """
@@ -39,8 +40,9 @@ def drawn(source: str) -> str:
         '<path class="head" d="M0 0 8 4 0 8z"/></marker></defs>',
         f'<rect class="paper" width="{width}" height="{height}" rx="10"/>',
     ]
-    for group in told["group"]:
-        lines += _box(group, "group", top=True)
+    for kind in ("group", "frame"):
+        for around in told[kind]:
+            lines += _box(around, kind, top=True)
     for arrow in told["arrow"]:
         path = " ".join(f"{x} {y}" for x, y in arrow["points"])
         lines.append(f'<path class="arrow" marker-end="url(#head)" d="M{path}"/>')
@@ -50,7 +52,7 @@ def drawn(source: str) -> str:
 
 
 def _box(part: dict[str, Any], kind: str, *, top: bool) -> Iterator[str]:
-    """A rectangle with its name and its lines in the middle; a group has its name at the top."""
+    """A rectangle with its name and its lines in the middle; a group and a frame have it at the top."""
     x, y, width, height = part["box"]
     texts = [(part["name"], "name"), *((line, "line") for line in part.get("lines", ()))]
     yield f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}" rx="8"/>'

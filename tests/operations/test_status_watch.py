@@ -62,7 +62,7 @@ def test_on_a_terminal_an_engines_word_is_shown_and_fits_it(lake: Lake, tmp_path
         with Screen([STREAMLAKE, "status", str(yaml), "--all"], 80, 120) as screen:
             assert screen.end() == 0
             assert " more: " not in screen.text
-            assert sum(line.startswith("orders/") and " reading " in line for line in screen.lines) == 60
+            assert sum(line.startswith("orders/") and " held, file closes" in line for line in screen.lines) == 60
     finally:
         endpoint.close()
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from threading import Thread
 
@@ -32,20 +32,26 @@ from streamlake.engine.state_json import state_to_json
 
 PICTURES = ("top.svg", "top-64-partitions.svg", "live-table.svg")
 LIVE = TESTS / "screens" / "live.py"
+COLUMNS = 119
+"""So wide that no word of a log line is broken in two where the line is: a terminal breaks them anywhere."""
 PORT = 9464
 
 
 def draw(folder: Path, port: int = 0) -> None:
     """Write PICTURES into `folder`; the engine listens on `port`, 0 being any."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, partitions, columns, lines in (("top.svg", 8, 124, 25), ("top-64-partitions.svg", 64, 80, 24)):
+    for name, partitions, columns, lines, last in (
+        ("top.svg", 8, COLUMNS, 42, "`streamlake dead stats PIPELINE.yaml`"),
+        ("top-64-partitions.svg", 64, 80, 30, "status --all` has them"),
+    ):
         with saying(partitions, port) as url, Screen([STREAMLAKE, "top", "--url", url], columns, lines) as screen:
-            screen.wait_for("is parked since")
+            screen.wait_for(last)
             (folder / name).write_text(picture(screen, f"streamlake top --url {url}"))
             screen.press("q")
             screen.end()
-    with Screen([sys.executable, str(LIVE)], 124, 26) as screen:
+    with Screen([sys.executable, str(LIVE)], COLUMNS, 60) as screen:
         screen.end()
+        _check_words(screen)
         (folder / "live-table.svg").write_text(picture(screen, "streamlake run orders.yaml"))
 
 
@@ -76,8 +82,8 @@ def saying(partitions: int, port: int) -> Iterator[str]:
 
 
 def picture(screen: Screen, title: str) -> str:
-    """What is on the screen, with its colours, as an SVG that asks nobody for fonts."""
-    columns, lines = screen.size
+    """What is on the screen down to its last line, with its colours, as an SVG that asks nobody for fonts."""
+    columns, lines = screen.size[0], 1 + max(row for row, line in enumerate(screen.lines) if line)
     with Path("/dev/null").open("w") as nowhere:
         console = Console(width=columns, height=lines, record=True, force_terminal=True, file=nowhere)
         for row in range(lines):
@@ -87,6 +93,16 @@ def picture(screen: Screen, title: str) -> str:
             console.print(text, soft_wrap=True)
         without_fonts = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
         return console.export_svg(title=title, code_format=without_fonts, unique_id="screen")
+
+
+def _check_words(screen: Screen) -> None:
+    """Fail where the edge goes through a word of a log line: then the picture needs another width."""
+    for line, following in pairwise(screen.lines):
+        if following.startswith("orders live-1:"):
+            return
+        whole = len(line) < screen.size[0] or following.startswith(" ")
+        assert whole, f"broken in two, choose other COLUMNS: {line[-20:]}|{following[:20]}"
+    raise AssertionError(f"no table below log lines:\n{screen.text}")
 
 
 def _style(front: str, back: str, bold: bool, reverse: bool) -> Style:
