@@ -37,7 +37,7 @@ wheel: $(INSTALLED)  ## build a wheel of streamlake-native for any Linux of this
 demo: $(NATIVE)  ## tell four stories of a real Kafka, counted at each hop, into demo-report.html, too; STORY tells one, SINK=gs in a bucket
 	@$(PYTHON) -m streamlake.engine.local.demo
 
-up: $(NATIVE) $(AIRFLOW)  ## start the platform on this machine: Kafka, storage, engine, HTTP edge, Prometheus; KAFKA_PORT, EDGE_PORT, …, LAKE_ROOT
+up: $(NATIVE) $(AIRFLOW)  ## start the platform on this machine: Kafka, storage, engine, HTTP edge, Airflow, Prometheus if installed; KAFKA_PORT, EDGE_PORT, …, LAKE_ROOT
 	@$(PYTHON) -m streamlake.engine.local.platform up
 
 down: $(NATIVE)  ## stop the platform; its data stays in .platform

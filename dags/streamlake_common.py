@@ -213,7 +213,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 def range_params(*, without: str, replay: bool) -> Mapping[str, Param]:
     """From where to where, of which partitions; `without` says what it means where nothing is said."""
-    bound = "earliest, latest, an offset, a timestamp with its zone (2026-01-31T06:00:00Z), or how long ago (-2h)"
+    bound = "`earliest`, `latest`, an offset, a timestamp with its zone (2026-01-31T06:00:00Z), or how long ago (-2h)"
     examples = ["earliest", "latest", "12345", "2026-01-31T06:00:00Z", "-2h"]
     return {
         "from": text_param("From", f"{bound}. {without}", pattern=BOUND, examples=examples),
@@ -223,7 +223,7 @@ def range_params(*, without: str, replay: bool) -> Mapping[str, Param]:
             pattern=BOUND,
             examples=examples,
         ),
-        "topic": text_param("Topic", "Only this topic. Nothing: all that it reads", pattern=TOPIC),
+        "topic": text_param("Topic", "Only this topic. Nothing: all that it reads", pattern=TOPIC, examples=["orders"]),
         "partitions": text_param(
             "Partitions",
             "Only these, of one topic, as in 0,3-5. Nothing: all",
@@ -231,7 +231,11 @@ def range_params(*, without: str, replay: bool) -> Mapping[str, Param]:
             examples=["0", "0,3-5"],
         ),
         "timezone": text_param(
-            "Time zone", "Of timestamps that name none, as in Europe/Berlin", maxLength=64, section=MORE
+            "Time zone",
+            "Of timestamps that name none, as in Europe/Berlin",
+            maxLength=64,
+            section=MORE,
+            examples=["UTC", "Europe/Berlin", "America/New_York"],
         ),
         "name": text_param(
             "Run",

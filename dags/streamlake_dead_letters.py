@@ -89,8 +89,13 @@ def redrive(plan: dict[str, Any]) -> dict[str, Any]:
             title="Reason",
             description_md="Only what was refused for this. Nothing: any",
         ),
-        "field": text_param("Field", "Only this field and what is below, as in /items/0/qty", maxLength=512),
-        "topic": text_param("Topic", "Only records of this topic", pattern=TOPIC),
+        "field": text_param(
+            "Field",
+            "Only this field and what is below, as in /items/0/qty",
+            maxLength=512,
+            examples=["/customer_id", "/items/0/qty"],
+        ),
+        "topic": text_param("Topic", "Only records of this topic", pattern=TOPIC, examples=["orders"]),
         "partition": Param(
             None,
             type=["null", "integer"],

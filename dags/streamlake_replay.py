@@ -129,12 +129,13 @@ def prove_all() -> dict[str, Any]:
     tags=TAGS,
     params={
         "pipeline": pipeline_param(pipelines()),
-        **range_params(without="Needed, unless a run or a file is named", replay=True),
+        **range_params(without="Needed, unless *Range of a file* (under More) says it", replay=True),
         "run_of": text_param(
             "Range of a file",
             "Instead of from and to: that of a landed file, or of a ledger entry, RUN/TOPIC/PARTITION/SEQ",
             maxLength=1024,
             section=MORE,
+            examples=["live-1/orders/0/12"],
         ),
         "source": Param(
             "kafka",

@@ -27,7 +27,6 @@ ENTRY_POINTS: dict[str, dict[str, str]] = PROJECT["project"]["entry-points"]
 
 EXTRA_OF_FOLDER = {
     "engine/local": "local",
-    "engine/compiled": "native",
     "engine/operations/post": "edge",
     "engine/operations/quality_database": "quality",
     "http_edge": "edge",
@@ -35,6 +34,9 @@ EXTRA_OF_FOLDER = {
     "engine/tracing": "otel",
 }
 """What is imported below these folders may come from an extra."""
+
+BUILT_HERE = {"streamlake-native"}
+"""From `native/`: it is on no index, so nothing may ask one for it."""
 
 PART_OF = {"pydantic-core": "pydantic"}
 """Distributions that another one pins and stands for."""
@@ -189,7 +191,7 @@ def undeclared(module: str, imports: tuple[Import, ...]) -> Iterator[str]:
     known = distributions()
     for found in imports:
         names = {PART_OF.get(name, name) for name in map(canonicalize_name, known.get(found.library, [found.library]))}
-        if not names & set(declared):
+        if not names & {*declared, *BUILT_HERE}:
             yield f"{module}:{found.line}: {found.library} comes from {', '.join(names)}, which is not asked for"
 
 

@@ -51,6 +51,7 @@ def airflow(
         scenes = {
             "orders": pipeline(folder, pipelines, "orders", kafka.bootstrap_servers, quality=CHECKS),
             "history": pipeline(folder, pipelines, "history", kafka.bootstrap_servers, kafka__start="latest"),
+            "tried": pipeline(folder, pipelines, "tried", kafka.bootstrap_servers),
             "hours": pipeline(folder, pipelines, "hours", kafka.bootstrap_servers, quality=CHECKS),
         }
         # Its Kafka asks for no password: what such a sign-in says when it fails is most likely to tell one.
@@ -61,6 +62,7 @@ def airflow(
         scenes["orders"].produce(orders(40), partition=1)
         scenes["history"].produce(orders(100))
         scenes["hours"].produce(orders(20))
+        scenes["tried"].produce(orders(60))
         for scene in scenes.values():
             scene.run()
         scenes["history"].produce(orders(30, first=100))

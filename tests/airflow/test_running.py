@@ -30,7 +30,7 @@ def replayed(scene: Scene, run: str) -> Account:
         (
             "streamlake_replay",
             {"pipeline": "nope"},
-            "'nope' is not one of ['away', 'history', 'hours', 'orders', 'secret']",
+            "'nope' is not one of ['away', 'history', 'hours', 'orders', 'secret', 'tried']",
         ),
         ("streamlake_replay", {**ALL_OF_IT, "from": "yesterday"}, "'yesterday' does not match"),
         ("streamlake_replay", {**ALL_OF_IT, "partitions": "0,,3"}, "'0,,3' does not match"),

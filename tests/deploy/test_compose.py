@@ -28,6 +28,8 @@ from streamlake.engine.local.ports import free_ports
 FILE = ROOT / "docker-compose.yml"
 EXAMPLE = ROOT / ".env.example"
 AIRFLOW = ROOT / "deploy" / "airflow" / "Dockerfile"
+NEEDED = ("POSTGRES_PASSWORD", "AIRFLOW_SECRET", "GRAFANA_PASSWORD")
+SET = dict.fromkeys(NEEDED, "anything")
 OURS = ("topics", "engine", "edge")
 ONCE = {"topics", "airflow-init"}
 """They end when they are done: nobody asks how they are."""
@@ -53,8 +55,8 @@ def compose(*arguments: str, env: Mapping[str, str] | None = None) -> "subproces
 
 @cache
 def read() -> Mapping[str, Any]:
-    """The file as Compose has understood it, with the example's variables."""
-    done = compose("--env-file", str(EXAMPLE), "config", "--format", "json")
+    """The file as Compose has understood it, with the example's variables and what has to be set."""
+    done = compose("--env-file", str(EXAMPLE), "config", "--format", "json", env=SET)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "", "without a warning"
     found: Mapping[str, Any] = json.loads(done.stdout)
@@ -83,16 +85,17 @@ def variables() -> Mapping[str, str]:
 
 def test_compose_takes_it_and_says_what_is_missing_without_an_env_file(deploy_tools: None) -> None:
     assert read()["name"] == "streamlake"
+    for file in ("/dev/null", str(EXAMPLE)):
+        assert compose("--env-file", file, "config", "--quiet").returncode != 0
     without = compose("--env-file", "/dev/null", "config", "--quiet")
-    assert without.returncode != 0
-    for name in ("POSTGRES_PASSWORD", "AIRFLOW_SECRET", "GRAFANA_PASSWORD"):
+    for name in NEEDED:
         assert f"required variable {name} is missing a value: is not set; cp .env.example .env" in without.stderr
 
 
 def test_a_word_that_compose_does_not_know_is_seen(deploy_tools: None, tmp_path: Path) -> None:
     broken = tmp_path / "broken.yml"
     broken.write_text(FILE.read_text().replace("stop_grace_period", "stop_grace_perod"))
-    done = compose("--file", str(broken), "--env-file", str(EXAMPLE), "config", "--quiet")
+    done = compose("--file", str(broken), "--env-file", str(EXAMPLE), "config", "--quiet", env=SET)
     assert (done.returncode != 0, "stop_grace_perod" in done.stderr) == (True, True)
 
 
@@ -150,7 +153,7 @@ def test_whoever_needs_another_waits_for_it_by_its_health(services: Mapping[str,
 
 
 def test_a_bucket_of_ones_own_takes_the_place_of_the_fake_server(deploy_tools: None) -> None:
-    own = {"COMPOSE_PROFILES": "", "FAKE_GCS_URL": "", "LAKE_ROOT": "gs://ours/lake"}
+    own = {**SET, "COMPOSE_PROFILES": "", "FAKE_GCS_URL": "", "LAKE_ROOT": "gs://ours/lake"}
     done = compose("--env-file", str(EXAMPLE), "config", "--format", "json", env=own)
     assert done.returncode == 0, done.stderr
     services = json.loads(done.stdout)["services"]
@@ -165,7 +168,7 @@ def test_each_command_of_ours_is_taken_with_its_files_and_variables(
 ) -> None:
     service = services[name]
     for volume in service["volumes"]:
-        if volume["target"].startswith("/etc/streamlake/"):
+        if volume["target"].startswith("/etc/streamlake/") and volume["target"].endswith(".yaml"):
             (tmp_path / Path(volume["target"]).name).write_text(Path(volume["source"]).read_text())
     files = [word for word in service["command"] if word.endswith(".yaml")]
     config = load_pipeline([tmp_path / file for file in files], environ=service["environment"])
@@ -206,7 +209,9 @@ def test_airflow_has_the_dags_and_the_pipelines_that_they_look_for(services: Map
         folder = services[name]["environment"]["STREAMLAKE_PIPELINES"]
         assert Path(mounted["/opt/airflow/dags"]).joinpath("streamlake_replay.py").exists()
         merged = [source for target, source in sorted(mounted.items()) if target.startswith(f"{folder}/orders/")]
-        assert [Path(source).name for source in merged] == ["orders.yaml", "platform.yaml"]
+        assert [Path(source).name for source in merged] == ["orders.yaml", "platform.yaml", "files"]
+        pool = services[name]["environment"]["STREAMLAKE_POOL"]
+        assert f"airflow pools set {pool} " in " ".join(services["airflow-init"]["command"])
     assert 'os.environ["STREAMLAKE_PIPELINES"]' in (ROOT / "dags/streamlake_common.py").read_text()
     base = next(one.words[0] for one in reversed(list(instructions(AIRFLOW))) if one.word == "FROM")
     pinned = re.search(r"^apache-airflow==(.*)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.pages import blocks
 from support.promql import used
 from support.source import ROOT
 from test_metrics import EXPORTED, full_name, labels_of
@@ -102,6 +103,24 @@ def test_each_alert_fires_when_it_should_and_not_before(promtool: str) -> None:
     for arguments in (("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")):
         done = subprocess.run([promtool, *arguments], cwd=files, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_relabelling_of_the_page(promtool: str, tmp_path: Path) -> None:
+    (block,) = (one for one in blocks((ROOT / "docs" / "kubernetes.md").read_text()) if one.what == "relabelling.yml")
+    # Debian's is built without Kubernetes.
+    text = re.sub(r"kubernetes_sd_configs: .*", "static_configs: [{targets: []}]", block.text)
+    (tmp_path / block.what).write_text(text)
+    done = subprocess.run([promtool, "check", "config", block.what], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = yaml.safe_load(block.text)["scrape_configs"][0]["relabel_configs"][0]["regex"]
+    for part in ("engine", "edge"):
+        (deployment,) = (
+            one
+            for one in yaml.safe_load_all((DEPLOY / "kubernetes/base" / f"{part}.yaml").read_text())
+            if one["kind"] == "Deployment"
+        )
+        names = [port["name"] for port in deployment["spec"]["template"]["spec"]["containers"][0]["ports"]]
+        assert any(re.fullmatch(kept, name) for name in names), part
 
 
 def test_a_threshold_that_is_changed_is_seen(promtool: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands that docs/runbooks.md and docs/platform.md name exist, with their options."""
+"""The commands that the pages on alerts and platforms name exist, with their options."""
 
 import re
 import shlex
@@ -10,7 +10,7 @@ from support.source import ROOT
 
 from streamlake.engine.cli.main import streamlake
 
-PAGES = ("runbooks.md", "platform.md")
+PAGES = ("runbooks.md", "platform.md", "kubernetes.md")
 NAMED = re.compile(r"`(streamlake [^`]+)`|^(streamlake .*?)(?:\s+#.*)?$", re.MULTILINE)
 
 

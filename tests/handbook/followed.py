@@ -2,6 +2,7 @@
 
 FOLLOWED = {
     "README.md": "tests/demo/test_readme.py",
+    "docs/airflow.md": "tests/airflow/test_page_by_rest.py",
     "docs/first-pipeline.md": "tests/operations/test_first_pipeline_page.py",
     "docs/http.md": "tests/http/test_documentation.py",
     "docs/logs.md": "tests/handbook/test_blocks.py",

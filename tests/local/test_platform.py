@@ -195,7 +195,7 @@ def test_two_at_once_do_not_work_against_each_other(clone: Clone) -> None:
 
     handle = os.open(clone.folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_SH)  # the least that keeps an exclusive one away
         up = clone.make("up")
     finally:
         os.close(handle)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import tempfile
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,7 +36,9 @@ class Chromium:
         with direct.open(f"http://127.0.0.1:{port}/json/list", timeout=PAGE_SECONDS) as reply:
             pages = [page for page in json.load(reply) if page["type"] == "page"]
         address = pages[0]["webSocketDebuggerUrl"]
-        self._socket: ClientConnection = connect(address, max_size=None, proxy=None, open_timeout=PAGE_SECONDS)
+        self._open = ExitStack()
+        connection = connect(address, max_size=None, proxy=None, open_timeout=PAGE_SECONDS)
+        self._socket: ClientConnection = self._open.enter_context(connection)
         self._calls = 0
         self.call("Page.enable")
         self.resize(width, height)
@@ -46,7 +49,7 @@ class Chromium:
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._socket.close()
+        self._open.close()
         self._process.kill()
         self._process.wait()
         self._profile.cleanup()

@@ -85,7 +85,9 @@ def _sum_up(recording: Recording, screen: Screen, report: Path) -> None:
             wrong = sum(line.kind == "wrong" for line in chapter.checks)
             agree = f"{len(chapter.checks) - wrong} of {len(chapter.checks)} counts agree"
             screen.output([f"{agree}, {chapter.ended - chapter.began:3.0f} s: {chapter.title}"])
-    screen.say(f"{'All of it' if recording.agrees else 'It'} took {recording.now:.0f} s. With plots: {report}")
+    checks = [line.kind == "wrong" for chapter in recording.chapters for line in chapter.checks]
+    agree = f"{checks.count(False)} of {len(checks)} counts agree"
+    screen.say(f"{agree} in all, in {recording.now:.0f} s. With plots: {report}")
 
 
 def _kafka(settings: Settings, screen: Screen) -> AbstractContextManager[Cluster]:
