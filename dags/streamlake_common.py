@@ -93,8 +93,15 @@ def chosen(name: str) -> list[str]:
 
 
 def form() -> dict[str, Any]:
-    """What was filled in, by the names of the DAG's parameters; Airflow has checked it."""
-    return dict(get_current_context()["params"])
+    """What was filled in, by the names of the DAG's parameters; Airflow has checked what it knows.
+
+    Raises AirflowFailException for a name that no parameter has: by REST Airflow lets it pass, and does the default.
+    """
+    context = get_current_context()
+    said, known = dict(context["params"]), list(context["dag"].params)
+    if unknown := sorted(set(said) - set(known)):
+        raise AirflowFailException(f"there is no parameter {', '.join(unknown)}; there are {', '.join(known)}")
+    return said
 
 
 def label(text: str) -> None:

@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from textwrap import shorten
 
 from streamlake.engine.errors import Exit, LocalError, StreamLakeError, UsageError
 from streamlake.engine.local.detached import Detached
@@ -28,7 +29,15 @@ from streamlake.engine.local.ports import is_free
 LOOK_SECONDS = 0.2
 LOG_LINES = 20
 LOG_LINES_ALONE = 200
+SICK_CHARACTERS_MAX = 300
 
+RUNNING_SECONDS_MAX = 15.0
+"""How long `up` waits for a part that runs already, and is not healthy."""
+
+NOT_ALL = """\
+
+Not all of it is healthy: see above, make status, and make logs.
+"""
 NEXT = """\
 
 The platform is up; all of it lies in {folder}. Try:
@@ -49,20 +58,41 @@ class Platform:
 
     def up(self) -> int:
         """Start what does not run, in order, each when the one before is healthy; 1 where one is not."""
+        well = True
         with self._alone():
+            self._refuse_other_settings()
             self._settings.keep()
             for part, process in self._parts:
-                if part.missing:
-                    _say(part, f"left out: {part.missing}")
-                elif process.pid is not None and not part.sick():
-                    _say(part, f"runs already    {part.address}")
-                else:
-                    self._start(part, process)
-                if part.name == "kafka" and not part.missing:
-                    self._make_topics()
+                try:
+                    self._bring_up(part, process)
+                except LocalError as error:
+                    if part.needed:
+                        raise
+                    sys.stderr.write(f"{error}\n")
+                    well = False
         pipeline = " ".join(self._settings.pipeline)
-        sys.stdout.write(NEXT.format(folder=_relative(self._settings), pipeline=pipeline))
-        return Exit.DONE
+        sys.stdout.write((NEXT if well else NOT_ALL + NEXT).format(folder=_relative(self._settings), pipeline=pipeline))
+        return Exit.DONE if well else Exit.FAILED
+
+    def _refuse_other_settings(self) -> None:
+        """Raise LocalError where a part runs by settings that `up` was given before, and is given others now."""
+        living = [part.name for part, process in self._parts if process.pid is not None]
+        before = Settings.read({"PLATFORM_FOLDER": str(self._settings.folder)})
+        moved = [f"{name} is {port}" for name, port in before.ports.items() if self._settings.ports[name] != port]
+        if before.lake_root != self._settings.lake_root:
+            moved.append(f"LAKE_ROOT is {before.lake_root or 'the fake server'}")
+        if living and moved:
+            raise LocalError(f"{', '.join(living)} run with other settings ({', '.join(moved)}): `make down` first")
+
+    def _bring_up(self, part: Part, process: Detached) -> None:
+        if part.missing:
+            _say(part, f"left out: {part.missing}")
+        elif process.pid is not None and not part.sick():
+            _say(part, f"runs already    {part.address}")
+        else:
+            self._start(part, process)
+        if part.name == "kafka" and not part.missing:
+            self._make_topics()
 
     def down(self) -> int:
         """Stop what runs, the last first; its data stays."""
@@ -78,7 +108,7 @@ class Platform:
         for part, process in self._parts:
             pid = process.pid
             if pid is not None:
-                sick = part.sick()
+                sick = shorten(part.sick(), SICK_CHARACTERS_MAX)
                 told = f"process {pid}, {f'not healthy: {sick}' if sick else f'healthy    {part.address}'}"
             elif process.was_started:
                 sick, told = "gone", f"has ended by itself; make logs PART={part.name} shows why, make up starts it"
@@ -102,8 +132,10 @@ class Platform:
 
     def _start(self, part: Part, process: Detached) -> None:
         """Start it and wait until it is healthy. Raises LocalError with the end of its log where it is not."""
-        began = time.monotonic()
-        if process.pid is None:
+        began, patience = time.monotonic(), part.start_seconds_max
+        if process.pid is not None:
+            patience = min(patience, RUNNING_SECONDS_MAX)  # it may still start; or it waits for a person
+        else:
             for port in (self._settings.ports[name] for name in part.ports):
                 if not is_free(port):
                     raise LocalError(
@@ -115,10 +147,9 @@ class Platform:
         while sick := part.sick():
             if process.pid is None:
                 raise LocalError(f"{part.name} ended at its start; its log ends with:\n{process.log_tail()}")
-            if time.monotonic() - began > part.start_seconds_max:
+            if time.monotonic() - began > patience:
                 raise LocalError(
-                    f"{part.name} is not healthy after {part.start_seconds_max:g} s: {sick}; its log ends with:\n"
-                    f"{process.log_tail()}"
+                    f"{part.name} is not healthy after {patience:g} s: {sick}; its log ends with:\n{process.log_tail()}"
                 )
             time.sleep(LOOK_SECONDS)
         _say(part, f"ready in {time.monotonic() - began:4.1f} s {part.address}")

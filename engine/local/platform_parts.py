@@ -27,8 +27,8 @@ class Part:
     """One process of the platform.
 
     `sick` gives why it is not healthy, or nothing; it may take some seconds. `prepare` makes what has to be there
-    before. `missing` says why it can't run on this machine: then the others do without. `whole_group`: it leaves
-    children behind unless all of its process group is asked to end.
+    before. `missing` says why it can't run on this machine: then the others do without. `needed`: without it those that
+    come after can do nothing. `whole_group`: it leaves children behind unless all of its process group is asked to end.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     prepare: Callable[[], object] = lambda: None
     missing: str = ""
+    needed: bool = False
     start_seconds_max: float = 60.0
     stop_seconds_max: float = 15.0
     whole_group: bool = False
@@ -90,6 +91,7 @@ def _kafka(settings: Settings) -> Part:
         *("kafka", settings.address("KAFKA_PORT"), ["KAFKA_PORT"]),
         (*settings.streamlake, "local", "kafka", "--port", str(port), "--data-dir", data),
         lambda: _sick_kafka(settings.address("KAFKA_PORT")),
+        needed=True,
         start_seconds_max=300.0,  # the first time it is fetched
     )
 
@@ -101,6 +103,7 @@ def _gcs(settings: Settings) -> Part:
         *("gcs", f"http://{settings.address('GCS_PORT')}", ["GCS_PORT"]),
         (*settings.streamlake, "local", "gcs", "--port", str(port), "--data-dir", data, "--bucket", BUCKET),
         lambda: sick_by_http(port, f"/storage/v1/b/{BUCKET}"),
+        needed=True,
         missing="" if settings.lake_root is None else f"LAKE_ROOT says where the lake lies: {settings.lake_root}",
     )
 
@@ -187,7 +190,7 @@ def _airflow(settings: Settings) -> Part:
         shutil.rmtree(folder, ignore_errors=True)
         (folder / ORDERS.stem).mkdir(parents=True)
         for number, path in enumerate(settings.pipeline, 1):
-            shutil.copyfile(path, folder / ORDERS.stem / f"{number}-{Path(path).name}")
+            (folder / ORDERS.stem / f"{number}-{Path(path).name}").symlink_to(Path(path).absolute())
 
     data = str(settings.folder / "airflow")
     return Part(

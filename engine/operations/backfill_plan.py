@@ -227,9 +227,11 @@ def refuse_overlaps(ranges: Ranges, others: Mapping[TopicPartition, Sequence[Tak
                 f"{source}: the live run {run} lands this partition from offset {first} on, so [{common.first}, "
                 f"{common.next}) would come twice: {do}. Nothing was written"
             )
+        # A replay that was promoted has landed them: unlike a backfill it is not gone on with here.
+        or_else = "" if other.run.output else f", or --name {run} to go on with that one"
         raise UsageError(
             f"{source}: offsets [{common.first}, {common.next}) are those of {run}, since {other.run.created_at}: say "
-            f"bounds that leave them out, or --name {run} to go on with that one. Nothing was written"
+            f"bounds that leave them out{or_else}. Nothing was written"
         )
 
 

@@ -16,6 +16,7 @@ from streamlake.engine.operations.redrive import BATCH_LETTERS, plan_redrive, re
 from streamlake.engine.operations.redrive_journal import FOLDER
 from streamlake.engine.operations.redrive_kafka import KafkaSender
 from streamlake.engine.operations.redrive_types import LEFT_OUT, MAX_ATTEMPTS, SOURCE, LeftOut, RedriveRequest
+from streamlake.engine.operations.task_runs import Seldom
 from streamlake.engine.operations.task_types import Told, moment_of, task
 from streamlake.engine.worker_main import isolated_decider
 
@@ -76,7 +77,7 @@ def redrive_letters(files: Files, planned: Mapping[str, Any], say: Callable[[str
     """Send what `plan_letters` has planned; called again, it sends what is left of that alone."""
     name, form = planned["name"], planned["form"]
     config, sink, request = _asked(files, form)
-    batch, rate = form.get("batch") or BATCH_LETTERS, form.get("rate")
+    batch, rate, seldom = form.get("batch") or BATCH_LETTERS, form.get("rate"), Seldom(say)
     with closing(KafkaSender(config)) as sender:
         done = redrive(
             config,
@@ -86,7 +87,7 @@ def redrive_letters(files: Files, planned: Mapping[str, Any], say: Callable[[str
             name=name,
             batch_letters=batch,
             rate=rate,
-            progress=lambda sent: say(f"{sent:,} records are sent and acknowledged"),
+            progress=lambda sent: seldom(f"{sent:,} records are sent and acknowledged"),
         )
     data = {**done.json(), "journal": f"{root_of(config)}/{FOLDER}/{name}/"}
     del data["reasons"], data["undelivered"]  # they may quote records

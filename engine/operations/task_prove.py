@@ -28,7 +28,7 @@ def plan_proof(
     what = "names and sizes" if quick else "every entry and file, and the topics" if kafka else "every entry and file"
     of = "" if run is None else f" of the replay {run}"
     begin = "" if moment is None else f", committed since {moment.isoformat(timespec='seconds')}"
-    return Told(f"{len(names)} pipelines are proven: {', '.join(names)}; {what}{of}{begin}. Nothing is written")
+    return Told(f"to be proven: {', '.join(names)}; {what}{of}{begin}. Nothing is written")
 
 
 @task

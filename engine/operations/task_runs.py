@@ -94,6 +94,19 @@ def source_of(text: str) -> TopicPartition:
     return TopicPartition(topic, int(number))
 
 
+class Seldom:
+    """Hands on what is said every TELL_SECONDS, and leaves out the rest: a log is no progress bar."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._said_at = say, time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        """Say it, where the last was said long ago."""
+        if time.monotonic() - self._said_at >= TELL_SECONDS:
+            self._said_at = time.monotonic()
+            self._say(text)
+
+
 class Watched:
     """Says now and then how far a landing is, and remembers how its partitions stood last."""
 

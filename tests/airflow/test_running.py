@@ -48,9 +48,18 @@ def test_a_wrong_form_begins_no_run(airflow: RunningAirflow, dag: str, conf: dic
     assert airflow.runs_of(dag) == before
 
 
-def test_what_no_form_can_refuse_is_refused_by_the_plan_and_not_tried_again(airflow: RunningAirflow) -> None:
-    run = airflow.trigger("streamlake_replay", {**ALL_OF_IT, "from": "12", "to": "5"}).wait("failed")
-    assert "to 5 does not lie behind" in run.log("plan").replace("--", "")
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"from": "12", "to": "5"}, "to 5 does not lie behind"),
+        ({"form": "earliest"}, "there is no parameter form; there are pipeline, from, to,"),
+    ],
+)
+def test_what_no_form_can_refuse_is_refused_by_the_plan_and_not_tried_again(
+    airflow: RunningAirflow, wrong: dict[str, str], says: str
+) -> None:
+    run = airflow.trigger("streamlake_replay", {**ALL_OF_IT, **wrong}).wait("failed")
+    assert says in run.log("plan").replace("--", "")
     assert "streamlake failed: plan in streamlake_replay" in run.log("plan")
     assert [one["try_number"] for one in run.tasks("plan")] == [1]
     assert run.states()["land"] == ["upstream_failed"]

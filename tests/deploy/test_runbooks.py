@@ -15,7 +15,7 @@ NAMED = re.compile(r"`(streamlake [^`]+)`|^(streamlake .*?)(?:\s+#.*)?$", re.MUL
 
 
 def named(text: str) -> Iterator[list[str]]:
-    for inline, line in NAMED.findall(text):
+    for inline, line in NAMED.findall(text.replace("\\\n", " ")):
         yield shlex.split(inline or line)
 
 

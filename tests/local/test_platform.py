@@ -20,7 +20,7 @@ from support.waiting import wait_until
 from streamlake.engine.errors import LocalError
 from streamlake.engine.local.detached import Detached, Identity
 from streamlake.engine.local.platform import main
-from streamlake.engine.local.platform_settings import PORTS, Settings
+from streamlake.engine.local.platform_settings import ORDERS, PLATFORM, PORTS, Settings
 from streamlake.engine.local.port_owner import owner_of
 from streamlake.engine.local.ports import free_ports
 
@@ -139,11 +139,33 @@ def test_the_whole_platform_goes_up_lands_a_posted_order_and_goes_down(
         name: pid for name, pid in pids.items() if name != "engine"
     }
 
+    check_that_other_settings_are_refused(clone)
+    check_that_a_sick_part_keeps_no_other_one_down(clone)
+
     down = clone.make("down")
     assert (down.returncode, down.stdout.count("stopped")) == (0, len(PARTS)), down.stdout
     assert clone.make("down").stdout.count("did not run") >= len(PARTS)
     left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(clone.folder).encode() in _read(path)]
     assert left == []
+
+
+def check_that_other_settings_are_refused(clone: Clone) -> None:
+    """Nothing of them is kept."""
+    moved = clone.make("up", EDGE_PORT=str(free_ports(1)[0]))
+    assert moved.returncode == 1
+    assert f"run with other settings (EDGE_PORT is {clone.port('EDGE_PORT')}): `make down` first" in moved.stderr
+    assert clone.make("status", EDGE_PORT="").returncode == 0
+
+
+def check_that_a_sick_part_keeps_no_other_one_down(clone: Clone) -> None:
+    """The engine hangs, the edge has died."""
+    os.kill(clone.process("edge").pid or 0, signal.SIGKILL)
+    os.kill(clone.process("engine").pid or 0, signal.SIGSTOP)
+    up = clone.make("up")
+    os.kill(clone.process("engine").pid or 0, signal.SIGCONT)
+    assert (up.returncode, "engine is not healthy after 15 s" in up.stderr) == (1, True), up.stderr
+    assert "edge        ready in" in up.stdout
+    assert "Not all of it is healthy" in up.stdout
 
 
 def _read(path: Path) -> bytes:
@@ -158,8 +180,8 @@ def test_airflow_is_a_part_with_the_dags_and_the_pipeline(clone: Clone, airflow_
     up = clone.make("up", WITHOUT=others)
     assert up.returncode == 0, up.stderr
     assert "airflow     ready in" in up.stdout
-    merged = sorted(path.name for path in (clone.folder / "pipelines" / "orders").iterdir())
-    assert merged == ["1-orders.yaml", "2-platform.yaml"]
+    merged = {path.name: path.resolve() for path in (clone.folder / "pipelines" / "orders").iterdir()}
+    assert merged == {"1-orders.yaml": (ROOT / ORDERS).resolve(), "2-platform.yaml": (ROOT / PLATFORM).resolve()}
     status = clone.make("status", WITHOUT="")
     assert status.returncode == 0, "what `up` left out is not missed"
     pid = clone.process("airflow").pid

@@ -17,12 +17,13 @@ from streamlake.config.model import PipelineConfig
 from streamlake.engine.entries import RunIdentity
 from streamlake.engine.errors import ForeignRootError, UsageError
 from streamlake.engine.operations import backfill
-from streamlake.engine.operations.backfill_plan import plan_backfill
+from streamlake.engine.operations.backfill_plan import plan_backfill, refuse_overlaps
+from streamlake.engine.operations.backfill_taken import Taken
 from streamlake.engine.operations.bounds import parse_bounds
 from streamlake.engine.operations.prove import prove
 from streamlake.engine.operations.replay_plan import ReplayRequest
 from streamlake.engine.operations.replay_types import ReplayPlan
-from streamlake.engine.records import TopicPartition
+from streamlake.engine.records import OffsetRange, TopicPartition
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 STARTS = {ORDERS_0: 100, ORDERS_1: 20, PAYMENTS_0: 0}
@@ -310,3 +311,17 @@ def test_what_one_has_left_undone_that_a_reset_ended_is_missing(lake: Lake, plan
     with pytest.raises(UsageError, match="live-2 lands some of these offsets itself by now"):
         backfill._secure(planner.config, begun.sink, planner.cluster, begun.identity)  # type: ignore[arg-type]  # not asked
     assert ranges(planner.of_orders_0()) == {ORDERS_0: (10, 60)}
+
+
+@pytest.mark.parametrize(
+    ("run", "output", "says"),
+    [
+        ("backfill-1", "", "leave them out, or --name backfill-1 to go on with that one. Nothing"),
+        ("by-hand", "replays/by-hand", "leave them out. Nothing"),
+    ],
+)
+def test_only_a_backfill_is_offered_to_go_on_with(run: str, output: str, says: str) -> None:
+    landed = RunIdentity(run, "p", "g", "c", TOPIC_IDS, {ORDERS_0: 0}, "2026-01-01T00:00:00Z", {ORDERS_0: 9}, output)
+    with pytest.raises(UsageError, match="are those of") as refused:
+        refuse_overlaps({ORDERS_0: OffsetRange(0, 5)}, {ORDERS_0: [Taken(landed, OffsetRange(0, 9))]})
+    assert says in str(refused.value)

@@ -25,6 +25,7 @@ def leave_running(place: Place, pipeline: Path) -> None:
         _wait_until_ready(place, server, f"http://{address}/readyz")
         pid = server.pid(place.settings.folder)
         screen.say(f"The {server.title} is process {pid}; `kill {pid}` stops it, and so does the next demo.")
+    screen.say("Stop these two before Kafka and the bucket: they finish what they have in hand.")
     screen.command([".venv/bin/streamlake", "top", "--url", f"http://{engine}"])
     screen.command(["curl", f"http://{engine}/metrics"])
     screen.command(
