@@ -107,12 +107,14 @@ def kept(server: Server, folder: Path, streamlake: Sequence[str], screen: Screen
     """A server that goes on running after the block, unless Ctrl-C or a failure ends it; and its address."""
     it = Kept(server, folder, streamlake)
     try:
-        yield it, it.start()
+        address = it.start()
+        yield it, address
     except (KeyboardInterrupt, LocalError):
         it.stop()
         raise
     pid = server.pid(folder)
-    screen.say(f"{server.title} runs on as process {pid}; `kill {pid}` stops it, and so does the next demo.")
+    it_stops = f"`kill {pid}` stops it, and so does the next demo"
+    screen.say(f"{server.title} runs on at {address} as process {pid}; {it_stops}.")
 
 
 def start_detached(command: Sequence[str], output: Path, environment: Mapping[str, str] | None = None) -> int:
