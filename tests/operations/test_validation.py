@@ -249,13 +249,13 @@ def test_small_files_of_a_slow_topic_are_warned_of_once_they_are_more_than_one_a
 
 def test_memory_is_compared_with_the_machine_s(tmp_path: Path) -> None:
     config = YamlFile(tmp_path).load()
-    most = 8 * (WORKER_BYTES + 128 * 2**20)
+    most = 8 * (WORKER_BYTES + 3 * 128 * 2**20)
     counts = {"order.raw": 4, "order.late": 4}
     enough = forecast(config, counts, {}, None, (most, "the cgroup's limit"))
     assert (enough.memory_bytes, enough.memory_bytes_max, enough.warnings) == (8 * WORKER_BYTES, most, [])
     (warning,) = forecast(config, counts, {}, None, (most - 1, "the cgroup's limit")).warnings
     assert warning.startswith(
-        "8 workers may take 1,928 MiB where a whole batch of each is refused, more than the cgroup's"
+        "8 workers may take 3,976 MiB where a whole batch of each is refused, more than the cgroup's"
     )
 
 
