@@ -27,6 +27,11 @@ TAGS = ["streamlake"]
 ANSWER_WITHIN = timedelta(days=3)
 """An approval that nobody gave by then has failed, and nothing is written."""
 
+QUALITY_CRON = os.environ.get("STREAMLAKE_QUALITY_CRON", "7 * * * *")
+"""When data quality looks by itself, in UTC: some minutes after the hour, for what comes late."""
+PROVE_CRON = os.environ.get("STREAMLAKE_PROVE_CRON", "17 3 * * *")
+"""When all pipelines are proven, in UTC."""
+
 log = logging.getLogger("streamlake.dags")
 
 

@@ -32,6 +32,7 @@ from streamlake_common import (
     ALL,
     HANDFUL,
     LABEL,
+    QUALITY_CRON,
     TAGS,
     chosen,
     defaults,
@@ -109,7 +110,7 @@ def check(one: dict[str, Any]) -> dict[str, Any]:
 
 @dag(
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("7 * * * *", timezone="UTC"),
+        timetable=CronTriggerTimetable(QUALITY_CRON, timezone="UTC"),
         assets=AssetAny(*(hour_of(name) for name in NAMES)),
     ),
     catchup=False,

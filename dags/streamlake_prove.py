@@ -18,6 +18,7 @@ from streamlake_common import (
     HANDFUL,
     LABEL,
     NAME,
+    PROVE_CRON,
     TAGS,
     chosen,
     defaults,
@@ -68,7 +69,7 @@ def prove(name: str) -> dict[str, Any]:
 
 
 @dag(
-    schedule=CronTriggerTimetable("17 3 * * *", timezone="UTC"),
+    schedule=CronTriggerTimetable(PROVE_CRON, timezone="UTC"),
     catchup=False,
     max_active_runs=2,
     dagrun_timeout=timedelta(hours=12),
