@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Collection, Mapping
@@ -14,9 +13,9 @@ from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]  # its stubs forget it
 from support.account import newest_entry
 from torture.oracle import Place
+from torture.program import STREAMLAKE
 from torture.world import World
 
-STREAMLAKE = [sys.executable, str(Path(__file__).with_name("command.py"))]
 CONVERGE_SECONDS = 180.0
 HANGING_SECONDS = 120.0
 

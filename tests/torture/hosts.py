@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 from support.engine import Engine
+from torture.program import STREAMLAKE
 
 RESTART_SECONDS = 0.5
 
@@ -112,7 +113,9 @@ class Host:
             if not self._wanted.wait(0.2):
                 continue
             with self._power:
-                self._engine = Engine(self._pipeline, env={**os.environ, **self._env})
+                # Not the plain command: its supervisor would try the YAML's validator elsewhere, and itself know of
+                # neither the small ledger folders nor the faults.
+                self._engine = Engine(self._pipeline, env={**os.environ, **self._env}, program=STREAMLAKE)
             # One that says what no user may see is told by `logs.py`, from the log; the host goes on.
             with suppress(AssertionError), self._engine as engine:
                 while engine.process.poll() is None and not self._over.wait(0.1):

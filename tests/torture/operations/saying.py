@@ -14,8 +14,8 @@ from typing import Literal
 
 import psutil
 from support.engine import BUGS_SHOW_AS, Engine
-from torture.asking import STREAMLAKE
 from torture.operations.world import OperationsWorld
+from torture.program import STREAMLAKE
 
 MENDED_SECONDS_MAX = 240.0
 """How long an operation may take when nothing breaks any more: on a machine loaded to its limit."""
