@@ -9,9 +9,11 @@ import json
 import os
 import secrets
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -200,6 +202,9 @@ class LocalAirflow:
         if returncode != 0:
             why = f"did not end within {MIGRATE_SECONDS_MAX:g} s" if returncode is None else f"ended with {returncode}"
             raise LocalError(f"`airflow db migrate` {why}; it printed:\n{self._tail('migrate')}")
+        with closing(sqlite3.connect(self.folder / "airflow.db")) as database:
+            # Else whoever reads keeps all writers waiting: on a busy machine longer than they wait. The file keeps it.
+            database.execute("PRAGMA journal_mode = WAL")
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
