@@ -25,10 +25,23 @@ class Chromium:
     """One page of one browser with a profile of its own; all of it is gone in the end."""
 
     def __init__(self, program: str, width: int = 1440, height: int = 900) -> None:
-        self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
-        folder = Path(self._profile.name)
+        self._calls = 0
+        self._open = ExitStack()
+        try:
+            self._socket = self._connected(program, width, height)
+            self.call("Page.enable")
+            self.resize(width, height)
+        except BaseException:
+            self._open.close()
+            raise
+
+    def _connected(self, program: str, width: int, height: int) -> ClientConnection:
+        profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
+        folder = Path(self._open.enter_context(profile))
         command = [program, *OPTIONS, f"--user-data-dir={folder}", f"--window-size={width},{height}", "about:blank"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._open.callback(process.wait)
+        self._open.callback(process.kill)
         says = folder / "DevToolsActivePort"
         wait_until(lambda: says.exists() and "\n" in says.read_text(), "Chromium", PAGE_SECONDS)
         port = int(says.read_text().splitlines()[0])
@@ -36,12 +49,7 @@ class Chromium:
         with direct.open(f"http://127.0.0.1:{port}/json/list", timeout=PAGE_SECONDS) as reply:
             pages = [page for page in json.load(reply) if page["type"] == "page"]
         address = pages[0]["webSocketDebuggerUrl"]
-        self._open = ExitStack()
-        connection = connect(address, max_size=None, proxy=None, open_timeout=PAGE_SECONDS)
-        self._socket: ClientConnection = self._open.enter_context(connection)
-        self._calls = 0
-        self.call("Page.enable")
-        self.resize(width, height)
+        return self._open.enter_context(connect(address, max_size=None, proxy=None, open_timeout=PAGE_SECONDS))
 
     def __enter__(self) -> Self:
         return self
@@ -50,9 +58,6 @@ class Chromium:
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._open.close()
-        self._process.kill()
-        self._process.wait()
-        self._profile.cleanup()
 
     def call(self, method: str, **params: object) -> Any:
         """One command of the protocol, and its result."""
