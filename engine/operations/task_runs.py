@@ -100,18 +100,19 @@ class Seldom:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._said_at = say, time.monotonic()
 
-    def __call__(self, text: str) -> None:
-        """Say it, where the last was said long ago."""
+    def __call__(self, *lines: str) -> None:
+        """Say them, where the last were said long ago."""
         if time.monotonic() - self._said_at >= TELL_SECONDS:
             self._said_at = time.monotonic()
-            self._say(text)
+            for line in lines:
+                self._say(line)
 
 
 class Watched:
     """Says now and then how far a landing is, and remembers how its partitions stood last."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self._say, self._said_at = say, time.monotonic()
+        self._seldom = Seldom(say)
         self.partitions: Sequence[PartitionState] = ()
 
     @property
@@ -121,11 +122,12 @@ class Watched:
 
     def _look(self, state: EngineState) -> None:
         self.partitions = list(state.partitions)
-        if time.monotonic() - self._said_at >= TELL_SECONDS:
-            self._said_at = time.monotonic()
-            for one in self.partitions:
-                counts = f"{one.landed:,} landed, {one.refused:,} refused"
-                self._say(f"{one.source}: {one.phase} at offset {one.next} of {one.end}; {counts}")
+        self._seldom(*map(_how_far, self.partitions))
+
+
+def _how_far(one: PartitionState) -> str:
+    counts = f"{one.landed:,} landed, {one.refused:,} refused"
+    return f"{one.source}: {one.phase} at offset {one.next} of {one.end}; {counts}"
 
 
 def landed(config: PipelineConfig, outcome: ReplayOutcome, partition: str, watched: Watched) -> Told:
