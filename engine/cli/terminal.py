@@ -45,6 +45,11 @@ class Keys:
         self.ended = False
         """Standard input is closed: the terminal is gone."""
 
+    @property
+    def wakes(self) -> int:
+        """The descriptor that makes `wait` return when anything is written to it; it never blocks."""
+        return self._writable
+
     def wake(self) -> None:
         """Have `wait` return."""
         with contextlib.suppress(BlockingIOError):  # full: it will return anyway
@@ -103,11 +108,13 @@ def keys_of_the_terminal() -> Iterator[Keys]:
     number = sys.stdin.fileno()
     before = termios.tcgetattr(number)
     handlers = {
-        signal.SIGWINCH: lambda *_: keys.wake(),
+        signal.SIGWINCH: lambda *_: None,  # it is heard by the descriptor below
         signal.SIGTERM: _leave,
         signal.SIGHUP: _leave,
     }
     old = {which: signal.signal(which, handler) for which, handler in handlers.items()}
+    # A handler runs between two lines of Python: a signal on the very brink of a wait would be heard after it only.
+    woken = signal.set_wakeup_fd(keys.wakes, warn_on_full_buffer=False)
     try:
         tty.setcbreak(number)
         # Ctrl-Z would leave a full screen behind.
@@ -118,6 +125,7 @@ def keys_of_the_terminal() -> Iterator[Keys]:
     finally:
         with contextlib.suppress(termios.error):  # the terminal is gone
             termios.tcsetattr(number, termios.TCSADRAIN, before)
+        signal.set_wakeup_fd(woken)
         for which, handler in old.items():
             signal.signal(which, handler)
 

@@ -96,6 +96,33 @@ def test_a_changed_size_ends_a_wait_for_keys() -> None:
         screen.wait_for("woken")
 
 
+ON_THE_BRINK = """
+import signal, threading
+from pathlib import Path
+from streamlake.engine.cli.terminal import keys_of_the_terminal
+
+stat = Path(f"/proc/self/task/{threading.get_native_id()}/stat")
+
+def signals():
+    # Caught by this thread, it interrupts no call of the main one: as if it had come just before that call began.
+    while stat.read_text().rpartition(")")[2].split()[0] != "S":
+        pass
+    signal.pthread_kill(threading.get_ident(), signal.SIG)
+
+with keys_of_the_terminal() as keys:
+    threading.Thread(target=signals).start()
+    keys.wait(60)
+    print("woken")
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("WINCH", 0), ("TERM", 143), ("HUP", 129)])
+def test_a_signal_on_the_brink_of_a_wait_is_heard_in_it(name: str, code: int) -> None:
+    with Screen([sys.executable, "-c", ON_THE_BRINK.replace("SIG)", f"SIG{name})")]) as screen:
+        assert screen.end() == code
+        assert ("woken" in screen.text) == (code == 0)
+
+
 def test_it_takes_another_size(endpoint: Endpoint) -> None:
     with top(endpoint.address) as screen:
         screen.wait_for("12")
