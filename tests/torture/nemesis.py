@@ -1,12 +1,14 @@
 """Takes faults at random, several at a time, with quiet periods between, until told to stop.
 
 Each seed enables a subset of the kinds of fault and gives each a rate of its own (swarm testing, Groce et al., ISSTA
-2012): all kinds at once hide what two alone would show. What was enabled has to have happened in the end.
+2012): all kinds at once hide what two alone would show. What was enabled has to have happened in the end: where the
+machine is so slow that a kind met nobody, the torment goes on with that kind alone until it has.
 """
 
 import random
 import subprocess
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +18,9 @@ import psutil
 from confluent_kafka import KafkaException
 from torture.faults import ALL_FAULTS, FAULTS, KILLS, ON_A_DISK, UNPICKED
 from torture.proxy import Wires
+
+OWED_SECONDS_MAX = 180.0
+"""How much longer than asked for the torment goes on for what has not happened yet."""
 
 
 class Tormented(Protocol):
@@ -53,19 +58,25 @@ class Nemesis(Generic[W]):
         self._pool = ThreadPoolExecutor(at_once)
         self._running: dict[Future[bool], str] = {}
 
-    def torment(self, seconds: float) -> None:
-        """Break things for about `seconds`; returns when everything is mended again."""
-        luck, over = self._luck, self.world.over
-        timer = threading.Timer(seconds, over.set)
-        timer.start()
+    def torment(self, seconds: float, owed: Callable[[], Collection[str]] | None = None) -> None:
+        """Break things for about `seconds`; returns when everything is mended again.
+
+        It goes on for at most OWED_SECONDS_MAX more while there are kinds `owed`: what of `enabled` has not happened,
+        unless another says what is.
+        """
+        luck, over, owed = self._luck, self.world.over, owed or self.missing
+        until = time.monotonic() + seconds
         while not over.is_set():
             self._collect()
-            if len(self._running) < self._at_once:
-                name = self._next()
+            left = until - time.monotonic()
+            late = left <= 0
+            if late and (not owed() or left < -OWED_SECONDS_MAX):
+                over.set()
+            elif len(self._running) < self._at_once and (name := self._owed(owed()) if late else self._next()):
                 self._running[self._begin(name)] = name
             # A quiet period now and then, a volley at other times.
-            over.wait(60 / self._per_minute * luck.choice([0, 0.3, 1, 1, 1.5, 3]))
-        timer.cancel()  # somebody else may have said that it is over
+            pause = 60 / self._per_minute * luck.choice([0, 0.3, 1, 1, 1.5, 3])
+            over.wait(pause if late else min(pause, left))
         self._pool.shutdown(wait=True)
         self._collect()
         self.world.wires.mend()
@@ -90,6 +101,11 @@ class Nemesis(Generic[W]):
             least = min(self.happened[name] for name in idle)
             choices = [name for name in idle if self.happened[name] == least]
         return luck.choices(choices, [self.enabled[name] for name in choices])[0]
+
+    def _owed(self, owed: Collection[str]) -> str | None:
+        """One of those, unless it is under way."""
+        idle = [name for name in self.enabled if name in owed and name not in self._running.values()]
+        return self._luck.choice(idle) if idle else None
 
     def _collect(self) -> None:
         for future in [future for future in self._running if future.done()]:

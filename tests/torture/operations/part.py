@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -173,9 +173,15 @@ def _torment(
     breaking = Nemesis(world, FAULTS, faults, KILLS, seed, per_minute=FAULTS_PER_MINUTE, at_once=FAULTS_AT_ONCE)
     asking = Nemesis(world, ALL, wanted, (), seed, per_minute=OPERATIONS_PER_MINUTE, at_once=OPERATIONS_AT_ONCE)
     killed_before = world.counts[KILLED]
+    is_last = number == _rounds(asked) - 1
+
+    def owed() -> Collection[str]:
+        happened = outcome.happened + breaking.happened + asking.happened
+        return [name for name in outcome.enabled if is_last and not happened[name]]
+
     with onlookers.looking(until_fault=asked.until_fault), workload, ThreadPoolExecutor(1) as pool:
-        asked_for = pool.submit(asking.torment, seconds)
-        breaking.torment(seconds)
+        asked_for = pool.submit(asking.torment, seconds, owed)
+        breaking.torment(seconds, owed)
         asked_for.result()
         workload.stop()
     outcome.happened += breaking.happened + asking.happened
