@@ -1,10 +1,12 @@
 """`make guard`: fails when landing a record has come to cost twice of what it did; half a minute.
 
 CPU of `streamlake run` less that of a run over nothing, as a multiple of librdkafka's own drain in the same minute; the
-least of several times of each, for a busy machine only ever adds to them. The limits are twice what was measured on a
-quiet machine when they were written: a change that makes it cheaper should lower them.
+least of several times of each, for a busy machine only ever adds to them; where that is too much, it is measured again
+and again, up to TIMES_MAX times. The limits are twice what was measured on a quiet machine when they were written: a
+change that makes it cheaper should lower them.
 """
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from streamlake.engine.compiled import compiled
 
 SAY = saying("guard")
 RECORDS = 400_000
-TIMES = 3
+TIMES, TIMES_MAX = 3, 12
 PURE = {"STREAMLAKE_NATIVE": "0"}
 CASES: Sequence[tuple[str, Mapping[str, str], float]] = (
     (FORMS[0][0], FORMS[0][1], 11.0),
@@ -32,11 +34,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="streamlake-guard-") as folder, kafka(SAY) as servers:
         bench = Bench(servers, Path(folder), RECORDS, TIMES, 0, 0, SAY)
         topic, nothing = filled(bench, "guard", RECORDS, broken=BROKEN_RATIO), filled(bench, "nothing", 0)
-        drain = min(topic.drain(bench) for _ in range(TIMES))
-        start = min(nothing.land(bench).cpu for _ in range(TIMES))
-        failed = 0
+        drain, start, failed = math.inf, math.inf, 0
         for name, environment, limit in CASES if compiled() is not None else CASES[-1:]:
-            found = (min(topic.land(bench, **environment).cpu for _ in range(TIMES)) - start) / drain
+            land, found = math.inf, math.inf
+            for number in range(TIMES_MAX):
+                drain, start = min(drain, topic.drain(bench)), min(start, nothing.land(bench).cpu)
+                land = min(land, topic.land(bench, **environment).cpu)
+                found = (land - start) / drain
+                if number + 1 >= TIMES and found <= limit:
+                    break
             failed += found > limit
             verdict = "too much: something makes each record dearer" if found > limit else "fine"
             print(f"guard: {name}: {found:.1f} times librdkafka's drain, at most {limit:g}: {verdict}")

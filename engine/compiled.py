@@ -8,7 +8,7 @@ from functools import cache
 from types import ModuleType
 
 VARIABLE = "STREAMLAKE_NATIVE"
-VERSION = 2
+VERSION = 3
 """What the module says of itself (`streamlake_native.VERSION`) when it offers what is used of it."""
 
 

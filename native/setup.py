@@ -6,7 +6,7 @@ setup(
     ext_modules=[
         Extension(
             "streamlake_native._native",
-            [f"src/{name}.c" for name in ("module", "bytes", "reader", "decoder", "json")],
+            [f"src/{name}.c" for name in ("module", "bytes", "reader", "decoder", "json", "lines")],
             depends=["src/native.h", "src/json.h"],
             define_macros=[("Py_LIMITED_API", "0x030b0000")],
             extra_compile_args=["-O3", "-std=c11", "-Wall", "-Wextra"],

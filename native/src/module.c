@@ -1,4 +1,4 @@
-/* The module: its three types. */
+/* The module: its three types, and its functions for lines. */
 #include "native.h"
 
 static PyObject *add_type(PyObject *module, PyType_Spec *spec) {
@@ -37,6 +37,7 @@ static struct PyModuleDef definition = {
     .m_name = "streamlake_native._native",
     .m_doc = "The compiled way of a batch: read, decide, columns.",
     .m_size = sizeof(Module),
+    .m_methods = lines_methods,
     .m_slots = slots,
     .m_traverse = traverse,
     .m_clear = clear,

@@ -30,6 +30,7 @@ typedef struct {
 } Bytes;
 
 extern PyType_Spec bytes_spec, reader_spec, decoder_spec;
+extern PyMethodDef lines_methods[];
 
 typedef struct {
     PyTypeObject *bytes_type;

@@ -34,6 +34,18 @@ class ArrowItems(Protocol):
 
     def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
 
+def envelopes(
+    block: builtins.bytes, quoted: bool, /
+) -> tuple[builtins.bytes, builtins.bytes, builtins.bytes, Bytes, Bytes | None, Bytes] | None:
+    """Offsets and milliseconds as 64-bit integers, timestamp types, keys, headers' texts without `]`, values.
+
+    Of whole lines of the envelope, whose values are strings where they are `quoted`, and else JSON as it stands. No
+    headers: none has any. None: a line is not of that form, or has a text to unescape, and nothing was taken.
+    """
+
+def contents(block: builtins.bytes, quoted: bool, /) -> tuple[builtins.bytes, Bytes] | None:
+    """Offsets and values alone, whatever needs unescaping before them."""
+
 @final
 class Bytes(Sequence[bytes | None]):
     """A sequence of bytes and None in one buffer, of 2 GiB at most; Arrow takes it as it is."""

@@ -1,5 +1,8 @@
 """Lines of the envelope as records again, by whole columns: a line meets Python where its text needs unescaping.
 
+The optional package `streamlake-native` takes blocks in which no text does; Arrow takes all others, and finds what is
+wrong with them.
+
 Where a field ends is found by what stands before the next one. Quotes within JSON strings are escaped, so neither can
 `,"_headers":` stand in a key, nor `],"value":` in a header: the first of each in a line is the one.
 """
@@ -14,6 +17,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamlake.engine.compiled import compiled
 from streamlake.engine.records import Header, PayloadKind
 from streamlake.plugins.sinks.file.formats import arrays, jsontext
 from streamlake.plugins.sinks.file.formats.arrays import Column
@@ -26,6 +30,14 @@ _KNOWN_TYPES: Any = pa.array([b'"%b"' % name.encode() for name in TIMESTAMP_TYPE
 
 def records_in(block: bytes, payload: PayloadKind) -> pa.RecordBatch:
     """Whole lines of accepted rows as RECORD. Raises ValueError where one is no envelope."""
+    native = compiled()
+    found = None if native is None else native.envelopes(block, payload != "json")
+    if found is not None:
+        offsets, stamps, kinds, keys, headers, values = found
+        texts = pa.nulls(len(keys), pa.binary()) if headers is None else arrays.binary(headers)
+        columns = [_numbers(offsets, pa.int64()), _numbers(stamps, pa.int64()), _numbers(kinds, pa.int8())]
+        columns += [arrays.binary(keys), _headers(texts), arrays.binary(values)]
+        return pa.record_batch(columns, schema=arrays.RECORD)
     head, rest = _head_and_rest(block)
     position, keys = _split(head, b',"_key":')
     _, offsets, stamps, kinds = _fields(position, b',"', _POSITION)
@@ -36,6 +48,11 @@ def records_in(block: bytes, payload: PayloadKind) -> pa.RecordBatch:
 
 def contents_in(block: bytes, payload: PayloadKind) -> pa.RecordBatch:
     """Offset and payload of whole lines of accepted rows. Raises ValueError where one is no envelope."""
+    native = compiled()
+    found = None if native is None else native.contents(block, payload != "json")
+    if found is not None:
+        columns = [_numbers(found[0], pa.int64()), arrays.binary(found[1])]
+        return pa.record_batch(columns, names=["_offset", "value"])
     head, rest = _head_and_rest(block)
     place, _ = _split(head, b',"_timestamp":')
     _, offsets = _fields(place, b',"', _POSITION[:2])
@@ -103,6 +120,11 @@ def _head_and_rest(block: bytes) -> tuple[Column, Column]:
         raise ValueError("a line is no envelope")
     # A payload has no line break. Where another line than the last has no brace, a row is missing to the entry's count.
     return _split(lines_of(block, b"}\n"), b',"_headers":')
+
+
+def _numbers(numbers: bytes, kind: pa.DataType) -> Column:
+    rows = len(numbers) * 8 // kind.bit_width
+    return cast("Column", pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(numbers)]))
 
 
 def _integers(digits: Column) -> Column:
