@@ -324,9 +324,10 @@ class Supervisor:
                 slot.asked_id_since = since
                 self._desk.ask(Question("topic_id", slot.source))
             case Progress():
-                slot.progress(message)
                 if message.committed_at is not None:
                     self.timings[slot.source.topic].take(message.seconds, message.steps)
+                slot.progress(message)  # which tells it: whoever hears that finds all counted
+                if message.committed_at is not None:
                     self._orders.committed(slot.source, message)
                 self._uncommitted[slot.source] = (message.next, message.leader_epoch)
             case Held(rows, seconds_left):

@@ -52,11 +52,12 @@ def hang_up(descriptor: int) -> bool:
     Returns whether it is sent. What a client sends from now on it has sent knowing that it may be too late: with a
     mere `close` it could have been sent any time since the loop last looked.
     """
-    unread = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0]
-    if unread:
-        return False
-    with socket.socket(fileno=os.dup(descriptor)) as same, suppress(OSError):  # it may have ended by itself
-        same.shutdown(socket.SHUT_WR)
+    with socket.socket(fileno=os.dup(descriptor)) as same:
+        # Nothing between the look and the end: what comes there is never answered.
+        if struct.unpack("i", fcntl.ioctl(same, termios.FIONREAD, bytes(4)))[0]:
+            return False
+        with suppress(OSError):  # it may have ended by itself
+            same.shutdown(socket.SHUT_WR)
     return True
 
 

@@ -5,12 +5,13 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.loop_thread import close_listener
 from test_benchmarks import BENCHMARKS, program
 
 from streamlake.plugins.validators.orders import Order
@@ -19,6 +20,8 @@ __all__ = ["program"]
 
 REQUEST = b"POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nhi"
 Answer = Callable[[asyncio.Transport], None]
+TURNS = 3
+"""After so many of the loop a connection that was aborted has closed its socket."""
 
 
 def answer(status: int, body: bytes = b"{}") -> bytes:
@@ -30,10 +33,13 @@ def served(*answers: Answer) -> Iterator[int]:
     """A server that gives these answers in turn, whoever asks; its port."""
     asked = iter(range(sys.maxsize))
 
+    made: list[asyncio.Transport] = []
+
     class Each(asyncio.Protocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             assert isinstance(transport, asyncio.Transport)
             self.transport = transport
+            made.append(transport)
 
         def data_received(self, data: bytes) -> None:
             assert data == REQUEST
@@ -46,10 +52,20 @@ def served(*answers: Answer) -> Iterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        asyncio.run_coroutine_threadsafe(_closed(server, made), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        server.close()
         loop.close()
+
+
+async def _closed(server: asyncio.Server, made: Sequence[asyncio.Transport]) -> None:
+    """Nothing is left open: what a loop that has ended would have closed is a warning in another test."""
+    await close_listener(server)
+    for transport in made:
+        transport.abort()
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
+    assert all(transport.get_extra_info("socket").fileno() == -1 for transport in made)
 
 
 def in_two_pieces(transport: asyncio.Transport) -> None:

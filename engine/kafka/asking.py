@@ -58,8 +58,8 @@ class ClusterClient:
             try:
                 return future.result(_BEAT_SECONDS)
             except FutureTimeoutError:
+                self._client.poll(0)  # serves the error callback; before a beat, which may be the last
                 self._beat()
-                self._client.poll(0)  # serves the error callback
                 if (certain := self._trouble.certain(doing)) is not None:
                     raise certain from None
             except KafkaException as error:

@@ -67,6 +67,9 @@ class Guardian:
             # poll() first: after it has reaped the server, the pid may be somebody else's and nothing is sent.
             if server.poll() is None:
                 server.send_signal(request["signal"])
+                if request["signal"] == signal.SIGSTOP:
+                    # Its threads go on until the one that hears of it has a processor: only then does all stand still.
+                    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         elif request["do"] == "wait":
             self._wait(server, request["seconds"])
         return {"returncode": server.poll()}

@@ -140,7 +140,12 @@ def test_a_task_that_is_killed_goes_on_and_nothing_lands_twice(airflow: RunningA
 def landing(airflow: RunningAirflow) -> list[int]:
     """The tasks of this Airflow that land: the parents of its forkservers."""
     below = psutil.Process(airflow.server.pids["scheduler"]).children(recursive=True)
-    return [process.ppid() for process in below if process.name() == "forkserver"]
+    found = []
+    for process in below:
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if process.name() == "forkserver":
+                found.append(process.ppid())
+    return found
 
 
 def test_two_runs_at_once_of_one_replay_land_it_once(airflow: RunningAirflow) -> None:

@@ -12,6 +12,8 @@ from support.otlp import Collector, collector, plain
 from streamlake.engine.messages import Progress
 from streamlake.engine.tracing import CLOSE_SECONDS, Tracing, tracing_of
 
+HELD_UP_SECONDS = 3 * CLOSE_SECONDS
+"""On a busy machine; OpenTelemetry's own patience with a collector is ten seconds, and it would have it twice here."""
 BATCH = Progress(
     phase="reading",
     next=70,
@@ -181,10 +183,10 @@ def test_a_collector_in_trouble_holds_nobody_up_and_is_told_of_once(
         began = time.monotonic()
         for _ in range(1000):
             tracing.committed(ORDERS, BATCH)
-        assert time.monotonic() - began < CLOSE_SECONDS
+        assert time.monotonic() - began < HELD_UP_SECONDS
         began = time.monotonic()
         tracing.close()
-        assert time.monotonic() - began < CLOSE_SECONDS + 1
+        assert time.monotonic() - began < HELD_UP_SECONDS
         said = [line for line in logs if line["event"] == "traces do not reach their collector"]
         assert len(said) == 1
 

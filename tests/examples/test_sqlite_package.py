@@ -136,10 +136,11 @@ def test_workers_and_engines_killed_at_random_lose_and_double_nothing(scene: Sql
                 engine.wait_for("committed", count=done)
                 min(engine.workers(), key=psutil.Process.create_time).kill()
                 wait_until(lambda death=death: len(engine.events("worker ended")) >= death, engine.log)  # type: ignore[misc]
+            scene.produce(orders(200, first=len(scene.produced[0])))
             engine.wait_for("committed", count=len(engine.events("committed")) + 1 + turn)
             engine.kill_everything()
     scene.run()
     account = scene.check()
-    assert len(account.times) == 4 * 4 * 200
+    assert len(account.times) == 4 * 5 * 200
     claims = scene.select("SELECT count(*) FROM entries WHERE kind = 'claim'")[0][0]
     assert claims >= 4 * 4

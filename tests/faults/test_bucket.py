@@ -101,7 +101,7 @@ def test_a_server_that_stands_still_is_waited_for_and_everybody_is_told(
         scene.produce(orders(100, first=100))
 
         def waits() -> bool:
-            state = ask_engine(listen)
+            state = ask_engine(listen, 30)
             return state is not None and state.partitions[0].storage_since is not None
 
         wait_until(waits, engine.log)
@@ -110,7 +110,7 @@ def test_a_server_that_stands_still_is_waited_for_and_everybody_is_told(
         assert "the storage can't be asked" in told.stdout, told
         server.resume()
         wait_until(lambda: scene.landed() == 200, engine.log)
-        state = ask_engine(listen)
+        state = ask_engine(listen, 30)
         assert state is not None
         assert state.partitions[0].storage_since is None
         assert state.partitions[0].storage_waits["timeout"] >= 1

@@ -98,7 +98,7 @@ def test_nothing_that_was_counted_goes_backwards_when_a_worker_dies(make_scene: 
 
 def test_a_supervisor_whose_loop_hangs_is_not_alive_until_it_goes_on(kafka: SharedKafka) -> None:
     listen = f"127.0.0.1:{free_ports(1)[0]}"
-    short = {"metrics": MetricsSettings(listen=listen), "workers": WorkerSettings(stuck_seconds=1, drain_seconds=0)}
+    short = {"metrics": MetricsSettings(listen=listen), "workers": WorkerSettings(stuck_seconds=5, drain_seconds=0)}
     config = pipeline_on(kafka.bootstrap_servers).model_copy(update=short)
     make_topic(config, config.kafka.topic_names[0], 2)
     hangs, goes_on = threading.Event(), threading.Event()
@@ -152,7 +152,12 @@ def test_opentelemetry_is_not_even_imported_unless_somebody_asks(scene: Scene) -
 
 def scene_run(scene: Scene, address: str | None) -> str:
     """Land what is there, prove it, and give back what was said, imports by all of its processes included."""
-    env = {"PYTHONPROFILEIMPORTTIME": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": address or ""}
+    # Each span soon: what is left for the end is given up where that takes long.
+    env = {
+        "PYTHONPROFILEIMPORTTIME": "1",
+        "OTEL_BSP_SCHEDULE_DELAY": "10",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": address or "",
+    }
     with scene.engine("--until-end", env=env) as engine:
         assert engine.wait() == 0, engine.log()
         said = "".join(engine.text)

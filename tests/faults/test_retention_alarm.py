@@ -35,7 +35,7 @@ def alarms(listen: str) -> list[str]:
 
 
 def left(listen: str) -> list[float | None]:
-    state = ask_engine(listen)
+    state = ask_engine(listen, 30)
     return [] if state is None else [one.retention_seconds_left for one in state.partitions]
 
 

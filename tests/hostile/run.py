@@ -76,7 +76,7 @@ def hostile(servers: str, folder: Path, values: Sequence[bytes]) -> Counter[str]
     topic = make_topic(servers, "hostile", max_message_bytes="2000000")
     # Copies of dead letters are not what is looked at here, and there will be millions.
     make_topic(servers, exactly=f"{topic}.dlq", retention_bytes="100000000", max_message_bytes="3000000")
-    fill(servers, topic, values)
+    fill(servers, topic, values, idempotent=True)
     answers: dict[str, list[Answer]] = {}
     counts: Counter[str] = Counter()
     for way in WAYS:

@@ -194,8 +194,9 @@ def test_a_quota_holds_over_all_workers(kafka: SharedKafka, tmp_path: Path, work
         seconds = time.monotonic() - began
         assert burst.statuses == {202, 429}
         assert set(burst.retry_after) == {"1"}
-        # Nobody locks: two workers at the same instant may let one through that came too early.
-        assert RATE * (seconds / 2) <= burst.stored <= RATE + RATE * seconds + 1
+        # Nobody locks: one who is held up in between gives back what another has taken meanwhile.
+        more = 1 if workers == 1 else RATE
+        assert RATE * (seconds / 2) <= burst.stored <= RATE + RATE * seconds + more
         assert len(everything_in(edge.config, edge.topic)) == burst.stored
         assert posted(edge, edge.keys["all"]) == 202, "another key has a quota of its own"
         assert posted(edge, edge.keys["all"], "/ingest/returns") == 202

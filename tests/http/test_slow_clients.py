@@ -19,12 +19,14 @@ from support.topic_counts import records_in
 from support.waiting import wait_until
 from support.wire import CLOSED, Wire, request
 
-MANY = 200
+MANY, DEAF = 200, 50
 ORDER = b'{"id":1}'
-HEAD_SECONDS, BODY_SECONDS, IDLE_SECONDS, DELIVERY_SECONDS, REQUEST_SECONDS = 3, 3, 3, 2, 6
+HEAD_SECONDS, BODY_SECONDS, IDLE_SECONDS, DELIVERY_SECONDS, REQUEST_SECONDS = 6, 6, 6, 8, 16
 LATE_SECONDS = 5
 """What a machine with other work may need beyond a time-out."""
-MEDIAN_SECONDS_MAX = 0.05
+POSTS = 20
+TIMES_SLOWER_MAX, MORE_SECONDS_MAX = 5, 0.2
+"""How much longer an answer may take beside them: who has to wait for one of them waits for seconds."""
 RECORDS = 600
 
 
@@ -51,15 +53,20 @@ def connections(edge: RunningEdge) -> int:
     return int(float(next(line for line in lines if line.startswith("streamlake_http_connections ")).split()[1]))
 
 
-def others_are_served(edge: RunningEdge) -> None:
-    """One client after the other posts a record and gets its answer, in the time of an answer."""
+def others_are_served(edge: RunningEdge, alone: float) -> None:
+    """One client after the other posts a record and gets its answer, in about the time of an answer alone."""
+    assert median_post(edge) < TIMES_SLOWER_MAX * alone + MORE_SECONDS_MAX
+
+
+def median_post(edge: RunningEdge) -> float:
+    """Seconds until a record is answered, of POSTS one after the other."""
     took = []
-    for number in range(50):
+    for number in range(POSTS):
         began = time.perf_counter()
         answered = edge.post(b'{"id":%d}' % number)
         took.append(time.perf_counter() - began)
         assert answered.status == 202
-    assert statistics.median(took) < MEDIAN_SECONDS_MAX, sorted(took)
+    return statistics.median(took)
 
 
 def problem_in(heard: bytes) -> tuple[int, str]:
@@ -83,26 +90,28 @@ def problem_in(heard: bytes) -> tuple[int, str]:
     ids=["head", "nothing but line ends", "body", "chunks"],
 )
 def test_who_drips_is_told_and_ended(edge: RunningEdge, opening: bytes, drip: bytes, seconds: float) -> None:
-    before = records_in(edge.config, edge.topic)
+    alone, before = median_post(edge), records_in(edge.config, edge.topic)
     with Herd(edge.address, MANY, opening, drip) as herd:
-        others_are_served(edge)
+        others_are_served(edge, alone)
         assert herd.open == MANY, "they were gone while others were served"
         herd.wait_until_closed(seconds + LATE_SECONDS)
     assert {problem_in(each) for each in herd.heard} == {(408, "/docs#too-slow")}
-    assert records_in(edge.config, edge.topic) == before + 50
+    assert records_in(edge.config, edge.topic) == before + POSTS
 
 
 def test_who_says_nothing_is_ended_without_a_word(edge: RunningEdge) -> None:
+    alone = median_post(edge)
     with Herd(edge.address, MANY) as herd:
-        others_are_served(edge)
+        others_are_served(edge, alone)
         assert herd.open == MANY, "they were gone while others were served"
         herd.wait_until_closed(HEAD_SECONDS + LATE_SECONDS)
     assert set(herd.heard) == {b""}
 
 
 def test_who_stays_without_another_request_is_ended(edge: RunningEdge) -> None:
+    alone = median_post(edge)
     with Herd(edge.address, MANY, request(None, start="GET /livez HTTP/1.1")) as herd:
-        others_are_served(edge)
+        others_are_served(edge, alone)
         herd.wait_until_closed(IDLE_SECONDS + LATE_SECONDS)
     assert {each.split(b"\r\n")[0] for each in herd.heard} == {b"HTTP/1.1 200 OK"}
     assert {each.count(b"HTTP/1.1") for each in herd.heard} == {1}
@@ -111,11 +120,11 @@ def test_who_stays_without_another_request_is_ended(edge: RunningEdge) -> None:
 def test_who_never_reads_an_answer_is_ended(edge: RunningEdge) -> None:
     body = b"\n".join([b"{}"] * RECORDS)
     asked = request(body, {"Content-Type": "application/x-ndjson"})
-    before = records_in(edge.config, edge.topic)
-    with Herd(edge.address, MANY, asked, reads=False):
-        wait_until(lambda: records_in(edge.config, edge.topic) >= before + MANY * RECORDS, "their records")
-        wait_until(lambda: connections(edge) >= MANY, "them shown as connected")
-        others_are_served(edge)
+    alone, before = median_post(edge), records_in(edge.config, edge.topic)
+    with Herd(edge.address, DEAF, asked, reads=False):
+        wait_until(lambda: records_in(edge.config, edge.topic) >= before + DEAF * RECORDS, "their records")
+        wait_until(lambda: connections(edge) >= DEAF, "them shown as connected")
+        others_are_served(edge, alone)
         # They can't see their end, for they don't read: what counts is that the edge has let go of them.
         wait_until(lambda: connections(edge) < 5, "them let go of", REQUEST_SECONDS + LATE_SECONDS)
 

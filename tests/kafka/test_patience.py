@@ -12,7 +12,8 @@ from streamlake.engine.kafka.loop_producer import LoopProducer, Outcome, Place, 
 from streamlake.engine.kafka.settings import producer_properties
 from streamlake.engine.local.kafka import LocalKafka
 
-PATIENCE_SECONDS = 2.0
+LONG_SECONDS, SHORT_SECONDS = 60.0, 10.0
+"""Of patience: longer than anything here takes, or to be waited out."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def own_kafka(kafka_parts: None) -> Iterator[LocalKafka]:
 class Sender:
     """Sends single records to a topic of its own. `troubles` are what the producer has said of the brokers."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, patience_seconds: float) -> None:
         self.config = pipeline_on(servers)
         self.topic = unique()
         make_topic(self.config, self.topic)
@@ -33,7 +34,7 @@ class Sender:
         properties: dict[str, Any] = {"delivery.report.only.error": False, "linger.ms": 2}
         self.producer = LoopProducer(
             producer_properties(self.config.kafka, "tests") | properties,
-            patience_seconds=PATIENCE_SECONDS,
+            patience_seconds=patience_seconds,
             trouble=self.troubles.append,
         )
 
@@ -51,11 +52,11 @@ class Sender:
         return [message.value() for message in everything_in(self.config, self.topic)]
 
 
-def run(kafka: LocalKafka, work: Callable[[Sender], Awaitable[None]]) -> None:
+def run(kafka: LocalKafka, work: Callable[[Sender], Awaitable[None]], patience_seconds: float = LONG_SECONDS) -> None:
     """Do `work` with a sender, which is closed after it."""
 
     async def whole() -> None:
-        sender = Sender(kafka.bootstrap_servers)
+        sender = Sender(kafka.bootstrap_servers, patience_seconds)
         await work(sender)
         await sender.producer.drain(0)
         sender.producer.close()
@@ -97,8 +98,8 @@ def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
         try:
             given_up = sender.send(b"given up")
             sender.producer.give_up(given_up)
-            assert await sender.outcome(given_up, PATIENCE_SECONDS / 2) is None, "it may still be stored"
-            dropped = await sender.outcome(given_up, 4 * PATIENCE_SECONDS)
+            assert await sender.outcome(given_up, 1) is None, "it may still be stored"
+            dropped = await sender.outcome(given_up)
             assert isinstance(dropped, loop_producer.Failure)
             assert dropped.kind == "unknown"
             assert (sender.producer.records, sender.producer.bytes) == (0, 0)
@@ -107,13 +108,13 @@ def test_what_was_given_up_is_dropped_when_nobody_waits_any_more(
         assert isinstance(await sender.outcome(sender.send(b"last")), Place)
         assert sender.stored() == [b"first", b"last"]
 
-    run(own_kafka, work)
+    run(own_kafka, work, SHORT_SECONDS)
 
 
 def test_a_young_client_is_left_the_time_to_connect_and_then_replaced_all_the_same(
     own_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 1.0)
+    monkeypatch.setattr(loop_producer, "YOUNG_SECONDS", 5.0)
 
     async def work(sender: Sender) -> None:
         shipment = sender.send(b"first")

@@ -95,6 +95,15 @@ def test_a_paused_node_answers_again_after_resume(three_nodes: LocalKafka) -> No
     wait_until_ready(address, 3, timeout_seconds=60)
 
 
+def test_all_of_a_node_stands_still_when_it_is_paused(three_nodes: LocalKafka) -> None:
+    for _ in range(20):
+        three_nodes.pause(3)
+        tasks = Path(f"/proc/{three_nodes.pid(3)}/task").iterdir()
+        assert {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks} == {"T"}
+        three_nodes.resume(3)
+    wait_until_ready(three_nodes.bootstrap_servers, 3, timeout_seconds=60)
+
+
 def test_a_node_that_does_not_run_can_not_be_paused(three_nodes: LocalKafka) -> None:
     three_nodes.kill(3)
     with pytest.raises(LocalError, match=r"node 3 does not run.*restart"):

@@ -205,6 +205,6 @@ def test_a_run_ends_soon_with_the_exit_code_of_its_refusal(
     case = CASES[name]
     scene = secure_scene(case.listener, **case.changes(secured))
     with scene.engine() as engine:
-        assert engine.wait(30) == case.code.of_command, engine.log()
+        assert engine.wait() == case.code.of_command, engine.log()
     assert re.search(case.said.replace("AT", r"localhost:\d+"), engine.log())
     assert WRONG not in engine.log()

@@ -83,6 +83,6 @@ def test_a_fatal_error_keeps_its_cause_whatever_a_callback_does(
 
 def stops_with(scene: Scene, said: str) -> None:
     with scene.engine("--until-end", "--set", "workers.restarts_max=0") as engine:
-        assert engine.wait(30) == 1, engine.log()
+        assert engine.wait() == 1, engine.log()
     assert said.format(topic=scene.topic) in engine.log(), [line.get("why") for line in engine.lines]
     assert "ask for " in engine.log()

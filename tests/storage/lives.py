@@ -102,10 +102,9 @@ def outcome_of(
     if trouble.late:
         # What a dead writer staged came after its successor had collected: it is the next claim's.
         outcome.stopped += [said for said in (_one_life(context, root, disk, None),) if said]
-    if not trouble.met:
+    # A life that was so slow that it stopped has moved the step for its successor. A kill may come when all is done.
+    if not trouble.met and not outcome.stopped:
         outcome.faults.append("the fault never happened")
-    if kill and trouble.met and not outcome.kills:
-        outcome.faults.append("nobody was killed")
     outcome.faults += faults_of(seen_by_the_judge)
     return outcome
 

@@ -26,6 +26,7 @@ def test_a_slice_by_chance_loses_nothing_and_doubles_nothing(
     found = run(chosen, tmp_path)
     failed = [f"{cell.words}: {outcome.words}" for cell, outcome in found if outcome.faults]
     assert not failed, f"seed {seed}: " + "\n".join(failed)
+    assert any(outcome.kills for cell, outcome in found if cell.killed), f"seed {seed}: nobody was killed"
     record_property("faults", f"{CELLS} of {len(possible)} cells by chance of seed {seed}, nothing lost or doubled")
 
 

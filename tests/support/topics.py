@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Iterable
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
+from support.waiting import wait_until
 
 
 def make_topic(
@@ -15,7 +16,18 @@ def make_topic(
     admin = AdminClient({"bootstrap.servers": servers})
     settings = {key.replace("_", "."): value for key, value in config.items()}
     admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])[topic].result(30)
+    wait_until(lambda: _is_shown(admin, topic, partitions), f"{topic} is made and not shown")
     return topic
+
+
+def _is_shown(admin: AdminClient, topic: str, partitions: int) -> bool:
+    """Whether the broker knows of it, which is a moment after the controller does."""
+    found = admin.list_topics(topic, timeout=10).topics[topic]
+    return (
+        found.error is None
+        and len(found.partitions) == partitions
+        and all(one.leader >= 0 for one in found.partitions.values())
+    )
 
 
 def fill(
@@ -27,14 +39,19 @@ def fill(
     """
     settings = {"bootstrap.servers": servers, "acks": "all", "enable.idempotence": idempotent, "linger.ms": 5}
     producer = Producer(settings)
+    failed: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        failed.extend([] if error is None else [error])
+
     for value in values:
         while True:
             try:
-                producer.produce(topic, value, partition=partition)
+                producer.produce(topic, value, partition=partition, on_delivery=delivered)
                 break
             except BufferError:
                 producer.poll(1)
-    assert producer.flush(60) == 0
+    assert (producer.flush(60), failed) == (0, [])
 
 
 def fill_in_transactions(servers: str, topic: str, *transactions: tuple[list[bytes], bool]) -> None:

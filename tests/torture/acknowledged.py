@@ -27,7 +27,8 @@ class Acknowledged:
 
     def look(self, *, thoroughly: bool = False) -> int:
         """Look for what was acknowledged since the last look; `thoroughly` for all. How many there are in all."""
-        lines = self._file.read_text().splitlines()
+        text = self._file.read_text()
+        lines = text[: text.rfind("\n") + 1].splitlines()  # the last may be half written
         new = [_told(line) for line in lines[len(self._told) :]]
         self._told += new
         self._check(self._told if thoroughly else new)

@@ -51,7 +51,7 @@ def caught_up(world: World) -> float | None:
         # In this order: what a transaction that ends now has left is seen as lag.
         try:
             over = not open_transactions(world)
-        except KafkaException:  # a node that has just come back: nobody knows yet
+        except (KafkaException, TimeoutError):  # a node that has just come back: nobody knows yet
             over = False
         behind = lags(world)
         over = over or time.monotonic() - began > HANGING_SECONDS

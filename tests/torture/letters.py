@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from support.account import newest_entry
 from torture.oracle import Place
 
@@ -51,7 +51,10 @@ class LettersWatcher:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             self.look(LOOK_SECONDS)
-            _, end = self._consumer.get_watermark_offsets(self._place, timeout=10)
+            try:
+                _, end = self._consumer.get_watermark_offsets(self._place, timeout=10)
+            except KafkaException:  # a node that has just come back: nobody knows yet
+                continue
             (at,) = self._consumer.position([self._place])
             if end == 0 or at.offset >= end:
                 return True

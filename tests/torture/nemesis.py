@@ -19,7 +19,7 @@ from confluent_kafka import KafkaException
 from torture.faults import ALL_FAULTS, FAULTS, KILLS, ON_A_DISK, UNPICKED
 from torture.proxy import Wires
 
-OWED_SECONDS_MAX = 180.0
+OWED_SECONDS_MAX = 600.0
 """How much longer than asked for the torment goes on for what has not happened yet."""
 
 

@@ -129,7 +129,7 @@ def _world(
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     news = [NewTopic(topic, PARTITIONS, NODES), NewTopic(state, 1, NODES, config=compacting)]
     for future in admin.create_topics(news).values():
-        future.result(30)
+        future.result(120)
     protocol = luck.choice(["classic", "consumer"])
     # What is tortured is the engine: it shall not be judged for aborted records that Kafka itself delivers.
     engine_properties: dict[str, Any] = {"fetch.wait.max.ms": 50, **TO_THE_END}

@@ -14,7 +14,7 @@ from streamlake.engine.local.demo.steps import BROKEN, TOMBSTONES, Steps
 
 RUN = "mended"
 FORGOTTEN = "CHF"
-COMMITS_BEFORE_THE_KILL = 2
+COMMITS_BEFORE_THE_KILL, BATCHES_TO_BE_KILLED = 2, 400
 BOUNDS = ("--from", "earliest", "--to", "latest", "--name", RUN)
 
 
@@ -84,7 +84,9 @@ class ReplayStory(Steps):
     def _replay_and_kill(self) -> Mapping[str, Any]:
         self._screen.step("Replay it, and kill -9 the whole replay in the middle")
         commits, pid = 0, 0
-        with self._engine("replay", "run", *BOUNDS, "--set", self._small) as (events, _):
+        # So many batches that there is a middle, however late the kill comes.
+        smaller = f"batch.rows_max={max(1, self._settings.records // BATCHES_TO_BE_KILLED)}"
+        with self._engine("replay", "run", *BOUNDS, "--set", smaller) as (events, _):
             for event in events:
                 match event["event"]:
                     case "started":

@@ -18,6 +18,8 @@ from streamlake.engine.local.kafka import LocalKafka
 
 END_SECONDS_MAX = 45.0
 """An edge that was told to end has answered everything by then, whatever Kafka does."""
+GONE_SECONDS_MAX = 10.0
+"""Who was killed is gone by then, also where it has to wait for a processor to be."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,11 @@ class EdgeHost:
             worker = luck.choice(workers) if workers else None
             if worker is None:
                 return False
+            began = time.monotonic()
             self._note(number, worker.send_signal, "a worker")
+            if number == signal.SIGKILL:
+                psutil.wait_procs([worker], GONE_SECONDS_MAX)
+                self.kills.append(Kill(began, time.monotonic()))
         except psutil.NoSuchProcess:
             return False
         return True
@@ -111,11 +117,8 @@ class EdgeHost:
         return RunningEdge(self._pipeline, ready=False, env=self._env)
 
     def _note(self, number: int, send: Callable[[int], None], whom: str) -> None:
-        began = time.monotonic()
-        self.asked.append((began, f"{signal.Signals(number).name} to {whom}"))
+        self.asked.append((time.monotonic(), f"{signal.Signals(number).name} to {whom}"))
         send(number)
-        if number == signal.SIGKILL:
-            self.kills.append(Kill(began, time.monotonic()))
 
     def _forget(self) -> None:
         """Keep what it has said, once."""

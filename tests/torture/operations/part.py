@@ -117,7 +117,7 @@ def _world(
 ) -> OperationsWorld:
     servers, topic, dead = kafka.bootstrap_servers, "tortured", "tortured.dlq"
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(120)
     pipeline = pipeline_yaml(
         folder,
         f"127.0.0.1:{port}",
