@@ -85,7 +85,7 @@ bench-diff: $(NATIVE)  ## compare two runs of RECORDS (1,000,000) offset by offs
 bench-backfill: $(NATIVE)  ## how far a live run under load is behind, alone and while a backfill runs; five minutes
 	@$(PYTHON) benchmarks/beside.py
 
-guard: $(NATIVE)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; half a minute
+guard: $(NATIVE)  ## fail when a record costs twice what it did, as a multiple of librdkafka's drain; a minute
 	@$(PYTHON) benchmarks/guard.py
 
 faults: $(NATIVE)  ## each step of a commit under each fault of the storage, bucket and disk, into docs/reliability.md; half an hour
