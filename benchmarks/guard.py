@@ -1,6 +1,6 @@
 """`make guard`: fails when landing a record has come to cost twice of what it did; a minute.
 
-CPU of `streamlake run` less that of a run over nothing, as a multiple of librdkafka's own drain in the same minute; the
+CPU of `streamlake run` less that of a run over nothing, as a multiple of librdkafka's own drain beside them; the
 least of several times of each, for a busy machine only ever adds to them; where that is too much, it is measured again
 and again, up to TIMES_MAX times. The limits are twice what was measured on a quiet machine when they were written: a
 change that makes it cheaper should lower them.

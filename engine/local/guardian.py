@@ -11,6 +11,7 @@ starter forked may hold the pipe open for longer). The guardian's own death by k
 PR_SET_PDEATHSIG: that signal belongs to the thread that forked, and the guardian has only one.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -69,7 +70,8 @@ class Guardian:
                 server.send_signal(request["signal"])
                 if request["signal"] == signal.SIGSTOP:
                     # Its threads go on until the one that hears of it has a processor: only then does all stand still.
-                    os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                    with contextlib.suppress(ChildProcessError):  # it had ended, and `send_signal` has seen that
+                        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         elif request["do"] == "wait":
             self._wait(server, request["seconds"])
         return {"returncode": server.poll()}

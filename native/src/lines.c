@@ -113,12 +113,8 @@ static Py_ssize_t count(const char *at, const char *end) {
     return lines;
 }
 
-/* A bytes object for so many items of that size, and where they go. */
-static PyObject *room(Py_ssize_t rows, size_t size, void *place) {
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, rows * (Py_ssize_t)size);
-    if (bytes != NULL) *(char **)place = PyBytes_AsString(bytes);
-    return bytes;
-}
+/* Where the items of a new bytes object go, which is theirs alone until it is answered. */
+static void *place_in(PyObject *bytes) { return PyBytes_AsString(bytes); }
 
 typedef struct {
     PyObject *offsets, *milliseconds, *kinds;
@@ -139,17 +135,20 @@ static int fill(const char *at, const char *end, int quoted, int contents, Colum
     Py_ssize_t rows = count(at, end), row = 0;
     int64_t *offsets, *milliseconds = NULL;
     int8_t *kinds = NULL;
-    columns->offsets = room(rows, sizeof *offsets, &offsets);
+    columns->offsets = PyBytes_FromStringAndSize(NULL, rows * (Py_ssize_t)sizeof *offsets);
     columns->values = store_new((size_t)rows, (size_t)(end - at));
     if (columns->offsets == NULL || columns->values == NULL) return -1;
+    offsets = place_in(columns->offsets);
     if (!contents) {
-        columns->milliseconds = room(rows, sizeof *milliseconds, &milliseconds);
-        columns->kinds = room(rows, sizeof *kinds, &kinds);
+        columns->milliseconds = PyBytes_FromStringAndSize(NULL, rows * (Py_ssize_t)sizeof *milliseconds);
+        columns->kinds = PyBytes_FromStringAndSize(NULL, rows);
         columns->keys = store_new((size_t)rows, (size_t)rows * 16);
         columns->headers = store_new((size_t)rows, 0);
         if (columns->milliseconds == NULL || columns->kinds == NULL || columns->keys == NULL ||
             columns->headers == NULL)
             return -1;
+        milliseconds = place_in(columns->milliseconds);
+        kinds = place_in(columns->kinds);
     }
     for (const char *next; at < end; at = next + 1, row++) {
         Line line;

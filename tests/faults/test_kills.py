@@ -16,7 +16,7 @@ POISON = b'{"poison": true}'
 
 
 @pytest.mark.parametrize("flaw", [None, "hang", "hang alone"])
-def test_a_killed_supervisor_takes_its_whole_family_with_it_within_a_second(
+def test_a_killed_supervisor_takes_its_whole_family_with_it(
     make_scene: MakeScene, tmp_path: Path, flaw: str | None
 ) -> None:
     notes = tmp_path / "notes"

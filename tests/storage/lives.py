@@ -40,10 +40,11 @@ class Trouble(Protocol):
 
 @dataclass
 class Outcome:
-    """How a cell went. `stopped` are the words with which lives ended; `faults` is what may never be."""
+    """How a cell went. `met`: its fault came; `stopped`: the words lives ended with; `faults`: what may never be."""
 
     seconds: float = 0.0
     kills: int = 0
+    met: bool = True
     stopped: list[str] = field(default_factory=list)
     mended: bool = False
     faults: list[str] = field(default_factory=list)
@@ -102,7 +103,8 @@ def outcome_of(
     if trouble.late:
         # What a dead writer staged came after its successor had collected: it is the next claim's.
         outcome.stopped += [said for said in (_one_life(context, root, disk, None),) if said]
-    # A life that was so slow that it stopped has moved the step for its successor. A kill may come when all is done.
+    outcome.met = trouble.met
+    # A life that was so slow that it stopped has moved the step for its successor; `run.missed` bounds how many are.
     if not trouble.met and not outcome.stopped:
         outcome.faults.append("the fault never happened")
     outcome.faults += faults_of(seen_by_the_judge)

@@ -66,17 +66,21 @@ class Nemesis(Generic[W]):
         """
         luck, over, owed = self._luck, self.world.over, owed or self.missing
         until = time.monotonic() + seconds
-        while not over.is_set():
-            self._collect()
-            left = until - time.monotonic()
-            late = left <= 0
-            if late and (not owed() or left < -OWED_SECONDS_MAX):
-                over.set()
-            elif len(self._running) < self._at_once and (name := self._owed(owed()) if late else self._next()):
-                self._running[self._begin(name)] = name
-            # A quiet period now and then, a volley at other times.
-            pause = 60 / self._per_minute * luck.choice([0, 0.3, 1, 1, 1.5, 3])
-            over.wait(pause if late else min(pause, left))
+        try:
+            while not over.is_set():
+                self._collect()
+                left = until - time.monotonic()
+                late = left <= 0
+                if late and (not owed() or left < -OWED_SECONDS_MAX):
+                    break
+                name = self._owed(owed()) if late else self._next()
+                if name is not None and len(self._running) < self._at_once:
+                    self._running[self._begin(name)] = name
+                # A quiet period now and then, a volley at other times.
+                pause = 60 / self._per_minute * luck.choice([0, 0.3, 1, 1, 1.5, 3])
+                over.wait(pause if late else min(pause, left))
+        finally:
+            over.set()  # also for another who torments beside this one
         self._pool.shutdown(wait=True)
         self._collect()
         self.world.wires.mend()

@@ -193,7 +193,7 @@ def _flow(world: World, outcome: Outcome, asked: argparse.Namespace, say: Callab
 
     with onlookers.looking(until_fault=asked.until_fault), main, state:
         say(f"seed {seed}: {minutes:g} minutes of {', '.join(sorted(outcome.enabled))}")
-        nemesis.torment(minutes * 60)
+        nemesis.torment(minutes * 60, owed=(lambda: ()) if asked.until_fault else None)
         for workload in (main, state):
             workload.stop()
         outcome.happened = nemesis.happened

@@ -205,7 +205,11 @@ def test_one_that_was_sent_when_its_connection_had_ended_is_its_client_s_affair(
     assert unanswered(history, raced=True) == set()
 
 
-def test_a_fin_that_is_there_within_a_millisecond_was_under_way_which_is_chance_once_and_a_fault_when_it_is_usual(
+def test_a_reset_is_a_fault_however_soon_it_comes(history: History) -> None:
+    assert unanswered(history, done=10.0005) == {"unanswered"}
+
+
+def test_a_fin_that_is_there_within_milliseconds_was_under_way_which_is_chance_once_and_a_fault_when_it_is_usual(
     history: History,
 ) -> None:
     history.lines = [line for line in history.lines if line["request"] != PLAIN.number]

@@ -176,8 +176,10 @@ def _torment(
     is_last = number == _rounds(asked) - 1
 
     def owed() -> Collection[str]:
-        happened = outcome.happened + breaking.happened + asking.happened
-        return [name for name in outcome.enabled if is_last and not happened[name]]
+        # Of each by itself: the other thread's may grow meanwhile.
+        all_of_them = (outcome.happened, breaking.happened, asking.happened)
+        judged = is_last and not asked.until_fault
+        return [name for name in outcome.enabled if judged and not any(one[name] for one in all_of_them)]
 
     with onlookers.looking(until_fault=asked.until_fault), workload, ThreadPoolExecutor(1) as pool:
         asked_for = pool.submit(asking.torment, seconds, owed)
