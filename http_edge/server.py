@@ -137,7 +137,7 @@ class EdgeApplication(BaseApplication):  # type: ignore[misc]  # gunicorn ships 
             return make_app(self.config, self._quotas, self.suspects)
         except ConfigError as error:  # `check` has seen it made: what it is made of has changed since
             log.error("a worker can't begin", problems=error.problems)  # noqa: TRY400  (a sentence)
-            time.sleep(AGAIN_SECONDS)  # here: on a busy machine a start takes so long that it says nothing of its end
+            time.sleep(AGAIN_SECONDS)  # `_forget` sees only how old it was, and on a busy machine a start takes longer
             raise SystemExit(Exit.BAD_CONFIG) from None
 
     def _given(self) -> dict[str, object]:

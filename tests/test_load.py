@@ -32,7 +32,6 @@ def answer(status: int, body: bytes = b"{}") -> bytes:
 def served(*answers: Answer) -> Iterator[int]:
     """A server that gives these answers in turn, whoever asks; its port."""
     asked = iter(range(sys.maxsize))
-
     made: list[asyncio.Transport] = []
 
     class Each(asyncio.Protocol):

@@ -13,6 +13,8 @@ from support.scene import MakeScene, Scene, orders
 from support.waiting import wait_until
 
 POISON = b'{"poison": true}'
+GONE_SECONDS_MAX = 15.0
+"""They die at once; but each needs a processor to, one after the other."""
 
 
 @pytest.mark.parametrize("flaw", [None, "hang", "hang alone"])
@@ -32,7 +34,7 @@ def test_a_killed_supervisor_takes_its_whole_family_with_it(
         family = [process for process in engine.family() if process.pid != engine.process.pid]
         assert len(family) >= 3, "two workers and the forkserver"
         engine.signal(signal.SIGKILL)
-        assert gone_within(family, 15.0) == []
+        assert gone_within(family, GONE_SECONDS_MAX) == []
     assert len(scene.entries("data")) >= 1
 
 
@@ -44,7 +46,7 @@ def test_a_stopped_worker_dies_with_its_supervisor_too(scene: Scene) -> None:
         worker.suspend()
         family = [process for process in engine.family() if process.pid != engine.process.pid]
         engine.signal(signal.SIGKILL)
-        assert gone_within(family, 15.0) == []
+        assert gone_within(family, GONE_SECONDS_MAX) == []
 
 
 def test_an_engine_killed_as_a_whole_again_and_again_goes_on_where_its_ledger_ends(make_scene: MakeScene) -> None:

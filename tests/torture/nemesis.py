@@ -73,9 +73,10 @@ class Nemesis(Generic[W]):
                 late = left <= 0
                 if late and (not owed() or left < -OWED_SECONDS_MAX):
                     break
-                name = self._owed(owed()) if late else self._next()
-                if name is not None and len(self._running) < self._at_once:
-                    self._running[self._begin(name)] = name
+                if len(self._running) < self._at_once:
+                    name = self._owed(owed()) if late else self._next()
+                    if name is not None:
+                        self._running[self._begin(name)] = name
                 # A quiet period now and then, a volley at other times.
                 pause = 60 / self._per_minute * luck.choice([0, 0.3, 1, 1, 1.5, 3])
                 over.wait(pause if late else min(pause, left))
