@@ -3,16 +3,46 @@
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+AHEAD = 2
+"""So many tests a process knows of at least: it begins one when it has been told of the next, or that there is none."""
 
 
 class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
     """Each test goes to whoever is free, those of Airflow one after the other to the same process.
 
     Marks would do it, but the `xdist_group` of pytest-xdist 3.8 has no effect with pytest 9.2.
+
+    Where a process ends in the middle of a test, pytest-xdist 3.8 waits for ever: it gives what the process had done to
+    the others once more, which then have nothing to do and ask for nothing, and it tells the process that stands in for
+    it of one test only (its issues 1378 and 1327). So these two steps are made here.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         return "airflow" if "airflow" in nodeid else nodeid
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """The process is gone: others do what it had left. Returns the test in which it ended; that one has failed."""
+        units = self.assigned_work.pop(node)
+        left = [(unit, test) for unit, tests in units.items() for test, done in tests.items() if not done]
+        if not left:
+            return None
+        (ended_in, crashed), *others = left
+        units[ended_in][crashed] = True
+        self.workqueue.update({unit: units[unit] for unit, _ in others})
+        for each in self.assigned_work:
+            self._reschedule(each)
+        return str(crashed)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        """Keep a process in work, or end it when there is none."""
+        if node.shutting_down or node not in self.registered_collections:
+            return
+        while self.workqueue and self._pending_of(self.assigned_work[node]) <= AHEAD:
+            self._assign_work_unit(node)
+        if not self.workqueue:
+            node.shutdown()
 
 
 def make_scheduler(config: pytest.Config, log: Producer) -> OneAirflow | None:
