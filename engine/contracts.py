@@ -312,10 +312,11 @@ class Membership(Protocol):
         Raises SourceError where we may not join at all.
         """
 
-    def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> None:
+    def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> bool:
         """Commit `(next offset, leader epoch)` as a group member: a courtesy to lag monitors, errors are logged.
 
-        `wait`: return when the coordinator has answered (a few seconds at most), else in the background.
+        `wait`: return when the coordinator has answered (a few seconds at most), else in the background. False: that
+        would block just now, and nothing was begun; come again.
         """
 
     def confirm(self, sources: Sequence[TopicPartition]) -> Collection[TopicPartition]:

@@ -227,8 +227,8 @@ class Supervisor:
         if self._uncommitted and (wait or now - self._commit_at > COMMIT_SECONDS):
             self._commit_at = now
             held = {source: position for source, position in self._uncommitted.items() if source in self._slots}
-            self._uncommitted.clear()
-            self._membership.commit(held, wait=wait)
+            if self._membership.commit(held, wait=wait):
+                self._uncommitted.clear()
 
     def _over(self) -> bool:
         if self._running():

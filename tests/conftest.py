@@ -12,6 +12,7 @@ from support.compiled import INSTALLED, built
 from support.scheduling import OneAirflow, make_scheduler
 from support.secure import SecureKafka, secure_kafka
 from support.shared import SharedGcs, SharedKafka
+from support.whole import watch
 from xdist.remote import Producer
 
 from streamlake.engine.errors import LocalError
@@ -157,6 +158,11 @@ def _missing(why: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(why)
     pytest.skip(why)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A run comes to an end."""
+    watch(config)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -132,9 +132,9 @@ def serving(bench: Bench, contender: Contender, workers: int = 1) -> Iterator[Se
 def make_topic(servers: str, topic: str) -> None:
     """Make it and its dead letters'."""
     some = [NewTopic(topic, PARTITIONS, 1), NewTopic(f"{topic}.dlq", 1, 1)]
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 2})
-    for future in admin.create_topics(some).values():
-        future.result(ASK_SECONDS)
+    with AdminClient({"bootstrap.servers": servers, "log_level": 2}) as admin:
+        for future in admin.create_topics(some).values():
+            future.result(ASK_SECONDS)
 
 
 def records_in(servers: str, topic: str) -> int:

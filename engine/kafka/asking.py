@@ -1,9 +1,9 @@
 """One client for questions to a cluster: bounded waiting, and every failure as a sentence."""
 
+import _thread
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -23,9 +23,6 @@ _SLACK_SECONDS = 5.0
 """librdkafka keeps the time-out itself; this much later we stop believing that it does."""
 _BEAT_SECONDS = 0.5
 
-_LEFT_BEHIND: "deque[AdminClient]" = deque()
-"""Clients that nobody has any more, and that could not be ended by the thread that found that out."""
-
 Answer = TypeVar("Answer")
 
 
@@ -38,7 +35,6 @@ class ClusterClient:
         self._trouble = Trouble(properties)
         # The client must outlive its futures, or they end with _DESTROY: it lives as long as this object.
         self._client: AdminClient = make_client(AdminClient, {**properties, "error_cb": self._trouble.heard})
-        _LEFT_BEHIND.clear()
         weakref.finalize(self, _let_go, self._client, threading.get_ident())
 
     def heard(self) -> str:
@@ -91,12 +87,13 @@ class ClusterClient:
 
 
 def _let_go(client: AdminClient, made_in: int) -> None:
-    """End a client whose owner is gone, which is to let go of it here; or keep it where that would end the process.
+    """End a client whose owner is gone, in a thread that may.
 
     A client has a thread of its own, which makes the answers to its questions: objects of Python, and whoever makes one
     may be made to collect garbage. Where a client is garbage while a question is open (who asked has given up), its own
-    thread may so come to end it, and librdkafka aborts the process. So only the thread that made it ends it at once;
-    what any other thread finds is ended when the next client is made, or with the process.
+    thread may so come to end it, and librdkafka aborts the process. So only the thread that made the client, which is
+    none of librdkafka's, ends it in passing; any other leaves that to a new one. Without `threading`, whose locks the
+    interrupted thread may hold; and by `__exit__`, which ends it whoever else still knows of it.
     """
     if threading.get_ident() != made_in:
-        _LEFT_BEHIND.append(client)
+        _thread.start_new_thread(client.__exit__, (None, None, None))

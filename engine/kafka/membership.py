@@ -71,8 +71,13 @@ class KafkaMembership:
     def poll(self) -> None:
         """Serve rebalances; what comes as a message can only be an error, since nothing is fetched.
 
+        Nothing is served while a question for our seat is open: the client does one call at a time, and this one would
+        wait for the other's end, a minute where the coordinator says nothing.
+
         Raises SourceError where Kafka forbids to join, again and again, and we were never in: nothing would ever come.
         """
+        if self._is_asking():
+            return
         message = self._consumer.poll(0)
         error = message.error() if message is not None else None
         if error is None:
@@ -86,10 +91,12 @@ class KafkaMembership:
             self._said, self._said_at = str(sentence), time.monotonic()
             log.warning("group", error=self._said)
 
-    def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> None:
-        """Commit as a member; a refused commit is logged, for the ledger decides."""
+    def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> bool:
+        """Commit as a member; a refused commit is logged, for the ledger decides. False where `poll` serves nothing."""
+        if not wait and self._is_asking():
+            return False
         if not positions:
-            return
+            return True
         offsets = [with_position(source, *position) for source, position in positions.items()]
 
         def commit() -> None:
@@ -107,17 +114,21 @@ class KafkaMembership:
             _at_most(LEAVE_SECONDS, _thread(commit), "the group offset is not committed")
         else:
             commit()
+        return True
 
     def confirm(self, sources: Sequence[TopicPartition]) -> Collection[TopicPartition]:
         """Commit once more what is committed: only a member whose generation is current may."""
         confirmed: list[TopicPartition] = []
-        if self._asking is not None and self._asking.is_alive():
+        if self._asking is not None and self._is_asking():
             self._asking.join(CONFIRM_SECONDS)  # who asked before is still waiting: this one has not asked yet
             return ()
         self._asking = _thread(lambda: confirmed.extend(self._confirmed(sources)))
         if not _at_most(CONFIRM_SECONDS, self._asking, "it is not known whether the partitions are still ours"):
             return ()
         return confirmed
+
+    def _is_asking(self) -> bool:
+        return self._asking is not None and self._asking.is_alive()
 
     def _confirmed(self, sources: Sequence[TopicPartition]) -> list[TopicPartition]:
         try:

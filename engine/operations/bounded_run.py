@@ -103,8 +103,9 @@ class AllOfThem:
             assigned, self._assigned = self._assigned, None
             assigned(self._sources)
 
-    def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> None:
+    def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> bool:  # noqa: ARG002
         """Nothing: there is no group."""
+        return True
 
     def confirm(self, sources: Sequence[TopicPartition]) -> Collection[TopicPartition]:  # noqa: ARG002  (see below)
         """None: a worker of a bounded run that was fenced is not started again."""

@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 from support.demo import COMMAND, loses_a_file, processes_of, told
+from support.processes import started
 from support.report import loads_nothing, sections
 from support.shared import SharedKafka
 from support.waiting import wait_until
@@ -80,7 +81,7 @@ def test_the_story_of_a_bucket_is_the_same_and_it_can_be_reached_afterwards_as_i
     tools = Path(sys.executable).parent
     lines = [line.removeprefix("  $ ") for line in said.partition("Try:")[2].splitlines() if line.startswith("  $ ")]
     server, *commands = (line.replace(".venv/bin", str(tools)) for line in lines)
-    with subprocess.Popen(server.split(), stdout=subprocess.PIPE, text=True) as gcs:
+    with started(server.split()) as gcs:
         assert gcs.stdout is not None
         assert any("export STORAGE_EMULATOR_HOST" in line for line in gcs.stdout)
         done = subprocess.run(
@@ -182,7 +183,7 @@ def test_a_story_that_breaks_off_is_reported_up_to_there(clone: Path, kafka: Sha
 @pytest.mark.usefixtures("kafka_parts", "gcs_parts")
 def test_an_interrupt_stops_the_servers_and_leaves_no_process(clone: Path) -> None:
     environment = {**os.environ, "SINK": "gs"}
-    with subprocess.Popen(COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as demo:
+    with started(COMMAND, env=environment, stderr=subprocess.PIPE) as demo:
         assert demo.stdout is not None
         assert any("export STORAGE_EMULATOR_HOST" in line for line in demo.stdout)
         running = " ".join(part for process in processes_of(clone) for part in process.info["cmdline"])

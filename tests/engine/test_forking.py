@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.processes import started
 from support.waiting import wait_until
 
 STARTS = """
@@ -95,7 +96,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
         "print(forkserver._forkserver._forkserver_pid, flush=True)\n"
         "threading.Event().wait()\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as parent:
+    with started([sys.executable, "-c", program], cwd=tmp_path) as parent:
         assert parent.stdout is not None
         forkserver = int(parent.stdout.readline())
         os.kill(forkserver, 0)

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 from support.engine import landed_values, proof, streamlake
 from support.scene import MakeScene, Scene, orders
-from support.topics import fill_in_transactions
+from support.topics import expire, fill_in_transactions
 from support.waiting import wait_until
 
 
@@ -21,13 +20,6 @@ def status_of(scene: Scene, partition: int = 0) -> dict[str, Any]:
     (found,) = [one for one in json.loads(done.stdout)["partitions"] if one["partition"] == partition]
     assert isinstance(found, dict)
     return found
-
-
-def delete_records(scene: Scene, before: int) -> None:
-    """What retention does, on demand: everything before this offset is gone."""
-    admin = AdminClient({"bootstrap.servers": scene.servers})
-    for future in admin.delete_records([TopicPartition(scene.topic, 0, before)]).values():
-        future.result(30)
 
 
 def set_group_offset(scene: Scene, offset: int) -> None:
@@ -66,7 +58,7 @@ def test_what_expired_before_it_was_read_parks_the_partition_and_names_the_loss(
     scene.produce(orders(100))
     scene.run()
     scene.produce(orders(200, first=100))
-    delete_records(scene, 150)
+    expire(scene.servers, scene.topic, 150)
     with scene.engine() as engine:
         parked = engine.wait_for("parked")
         assert "offsets [100, 150) are gone from Kafka" in parked["why"]
@@ -81,7 +73,7 @@ def test_what_expired_is_written_down_as_a_gap_by_policy(make_scene: MakeScene) 
     scene.produce(orders(100))
     scene.run()
     scene.produce(orders(200, first=100))
-    delete_records(scene, 150)
+    expire(scene.servers, scene.topic, 150)
     scene.run()
     (gap,) = scene.entries("gap")
     assert (gap["first"], gap["next"]) == (100, 150)
@@ -104,7 +96,7 @@ def test_what_expires_under_a_worker_that_reads_is_noticed_and_never_skipped_ove
         worker.suspend()
         for first in range(100, 500, 50):
             scene.produce(orders(50, first=first))
-        delete_records(scene, 350)
+        expire(scene.servers, scene.topic, 350)
         worker.resume()
         if policy == "stop":
             assert "are gone from Kafka" in engine.wait_for("parked")["why"]

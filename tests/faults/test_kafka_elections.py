@@ -62,19 +62,20 @@ def in_sync(cluster: LocalKafka, topic: str) -> set[int]:
 
 def first_partition(cluster: LocalKafka, topic: str) -> PartitionMetadata | None:
     """What a node says of the topic's first partition; None from one that has not heard of a new topic yet."""
-    return admin_of(cluster).list_topics(topic, timeout=30).topics[topic].partitions.get(0)
+    with admin_of(cluster) as admin:
+        return admin.list_topics(topic, timeout=30).topics[topic].partitions.get(0)
 
 
 def remake(cluster: LocalKafka, scene: Scene, replicas: list[int], config: dict[str, str]) -> None:
     """The scene's topic again, with its replicas on these nodes."""
-    admin = admin_of(cluster)
-    admin.delete_topics([scene.topic])[scene.topic].result(30)
+    with admin_of(cluster) as admin:
+        admin.delete_topics([scene.topic])[scene.topic].result(30)
 
-    def made() -> bool:
-        new = NewTopic(scene.topic, 1, replica_assignment=[replicas], config=config)
-        return admin.create_topics([new])[scene.topic].exception(30) is None
+        def made() -> bool:
+            new = NewTopic(scene.topic, 1, replica_assignment=[replicas], config=config)
+            return admin.create_topics([new])[scene.topic].exception(30) is None
 
-    wait_until(made, "the topic made anew")
+        wait_until(made, "the topic made anew")
 
 
 def write(cluster: LocalKafka, topic: str, values: list[bytes]) -> None:

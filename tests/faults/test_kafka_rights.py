@@ -56,13 +56,13 @@ def test_a_topic_that_may_not_be_read_stops_its_partitions_with_what_is_missing_
     denied = make_topic(kafka.bootstrap_servers, "denied")
     fill(kafka.bootstrap_servers, denied, [b"{}"] * 10)
     topic = (ResourceType.TOPIC, denied, ResourcePatternType.LITERAL, "User:reader", "*")
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     rules = [
         AclBinding(*topic, AclOperation.DESCRIBE, AclPermissionType.ALLOW),
         AclBinding(*topic, AclOperation.READ, AclPermissionType.DENY),
     ]
-    for future in admin.create_acls(rules).values():
-        future.result(30)
+    with AdminClient({"bootstrap.servers": kafka.bootstrap_servers}) as admin:
+        for future in admin.create_acls(rules).values():
+            future.result(30)
     scene = make_guarded_scene()
     scene.produce(orders(100))
     both = f"[{{name: {scene.topic}}}, {{name: {denied}}}]"
@@ -89,9 +89,9 @@ def test_validate_names_each_right_that_is_missing_and_tries_nothing(
         AclBinding(ResourceType.TOPIC, unseen, *RULE, AclOperation.DESCRIBE, AclPermissionType.DENY),
         AclBinding(ResourceType.GROUP, group, *RULE, AclOperation.DESCRIBE, AclPermissionType.ALLOW),
     ]
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    for future in admin.create_acls(rules).values():
-        future.result(30)
+    with AdminClient({"bootstrap.servers": kafka.bootstrap_servers}) as admin:
+        for future in admin.create_acls(rules).values():
+            future.result(30)
     both = f"[{{name: {scene.topic}}}, {{name: {unseen}}}]"
     found = streamlake("validate", str(scene.pipeline), "--set", f"kafka.topics={both}")
     assert found.returncode == 78

@@ -4,7 +4,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # its stubs forget it
 from support.engine import proof, streamlake
 from support.scene import MakeScene, Scene, orders
-from support.topics import fill, make_topic
+from support.topics import delete_topic, fill, make_topic
 from support.waiting import wait_until
 
 from streamlake.engine.local.ports import free_ports
@@ -56,8 +56,8 @@ def test_a_partition_added_while_running_is_read_from_its_first_offset(make_scen
     with scene.engine() as engine:
         engine.wait_for("assigned", lambda line: line["partitions"] != [])
         scene.produce(orders(100))
-        admin = AdminClient({"bootstrap.servers": scene.servers})
-        admin.create_partitions([NewPartitions(scene.topic, 2)])[scene.topic].result(30)
+        with AdminClient({"bootstrap.servers": scene.servers}) as admin:
+            admin.create_partitions([NewPartitions(scene.topic, 2)])[scene.topic].result(30)
         scene.produce(orders(100), partition=1)  # before anybody reads there
         wait_until(lambda: scene.landed() == 200, engine.log)
         engine.stop()
@@ -73,8 +73,7 @@ def test_a_topic_that_is_deleted_while_it_is_read_is_said_to_be_gone_and_the_bro
     scene.produce(orders(100))
     with scene.engine() as engine:
         engine.wait_for("committed")
-        admin = AdminClient({"bootstrap.servers": scene.servers})
-        admin.delete_topics([scene.topic])[scene.topic].result(30)
+        delete_topic(scene.servers, scene.topic)
         said = engine.wait_for("the topic is gone")
         assert (said["code"], said["topics"]) == ("SL0338", [scene.topic])
         wait_until(lambda: [*ask_url(f"http://{listen}", 5).gone] == [scene.topic], engine.log)  # told just before
@@ -88,8 +87,7 @@ def test_a_topic_that_is_deleted_while_it_is_read_is_said_to_be_gone_and_the_bro
 
 def _make_anew(scene: Scene) -> None:
     """Delete the topic and make it again; the deletion takes a moment after it was confirmed."""
-    admin = AdminClient({"bootstrap.servers": scene.servers})
-    admin.delete_topics([scene.topic])[scene.topic].result(30)
+    delete_topic(scene.servers, scene.topic)
 
     def made() -> bool:
         try:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 from support.shared import SharedKafka
-from support.topics import fill, fill_in_transactions, make_topic
+from support.topics import expire, fill, fill_in_transactions, make_topic
 
 from streamlake.config.kafka import KafkaSettings, TopicSettings
 from streamlake.engine.contracts import BatchLimits
@@ -149,9 +147,7 @@ def test_headers_that_the_client_can_not_read_do_not_stop_the_partition(kafka: S
 def test_a_position_that_has_expired_is_an_error_and_never_a_jump(kafka: SharedKafka) -> None:
     topic = make_topic(kafka.bootstrap_servers)
     fill(kafka.bootstrap_servers, topic, [b"%d" % i for i in range(20)])
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    for future in admin.delete_records([KafkaPartition(topic, 0, 10)]).values():
-        future.result(30)
+    expire(kafka.bootstrap_servers, topic, 10)
     source = open_source(kafka.bootstrap_servers, topic, first=5)
     with pytest.raises(SourceError, match="offset 5"):
         read(source)

@@ -1,11 +1,11 @@
 """`streamlake local kafka` as a user meets it."""
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.processes import said_until, started
 
 from streamlake.engine.errors import LocalError
 from streamlake.engine.kafka.probe import wait_until_ready
@@ -16,9 +16,8 @@ PROGRAM = "import sys; from streamlake.engine.local.command import run_kafka; sy
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_kafka_is_and_ends_in_order(number: signal.Signals, kafka_parts: None) -> None:
-    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = list(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+    with started([sys.executable, "-c", PROGRAM]) as process:
+        lines = said_until(process, "Ctrl-C stops it.\n")
         address = lines[0].rpartition(" at ")[2].strip()
         folder = Path(lines[1].rpartition(" ")[2].strip()).parent.parent
         wait_until_ready(address, 1, timeout_seconds=10)

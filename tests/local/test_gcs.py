@@ -3,13 +3,12 @@
 import http.client
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.processes import said_until, started
 from support.shared import SharedGcs
 
 from streamlake.engine.errors import LocalError
@@ -174,11 +173,8 @@ def test_a_failing_start_shows_what_the_server_printed(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_command_says_what_to_do_and_ends_in_order(number: signal.Signals) -> None:
     command = [sys.executable, "-c", PROGRAM, "local", "gcs", "--bucket", "one-bucket", "--bucket", "another-bucket"]
-    with ExitStack() as stack:
-        process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-        stack.callback(process.kill)
-        assert process.stdout is not None
-        lines = list(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+    with started(command) as process:
+        lines = said_until(process, "Ctrl-C stops it.\n")
         endpoint = lines[0].rpartition(" at ")[2].strip()
         folder = Path(lines[1].rpartition(" ")[2].strip()).parent
         put(endpoint, "x", b"data", "another-bucket")

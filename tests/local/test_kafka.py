@@ -25,8 +25,8 @@ def three_nodes(kafka_parts: None) -> Iterator[LocalKafka]:
 
 
 def make_topic(kafka: LocalKafka, name: str, replicas: int = 1) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    admin.create_topics([NewTopic(name, 1, replicas)])[name].result(30)
+    with AdminClient({"bootstrap.servers": kafka.bootstrap_servers}) as admin:
+        admin.create_topics([NewTopic(name, 1, replicas)])[name].result(30)
 
 
 def produce(kafka: LocalKafka, topic: str, value: bytes) -> None:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 from support.account import Account, check_copies, entries_of, tree_of
 from support.engine import Engine, proof, streamlake
 from support.scene import Scene, make_scene_in, orders
 from support.shared import SharedKafka
-from support.topics import fill, make_topic
+from support.topics import expire, fill, make_topic
 from support.waiting import wait_until
 
 from streamlake.config.load import load_pipeline
@@ -227,9 +225,7 @@ def test_the_dead_letter_topic_is_no_source_of_its_own_pipeline(scene: Scene) ->
 
 
 def test_what_has_expired_is_said_or_written_down_as_a_gap(scene: Scene) -> None:
-    client = AdminClient({"bootstrap.servers": scene.servers})
-    for future in client.delete_records([KafkaPartition(scene.topic, 0, 50)]).values():
-        future.result(10)
+    expire(scene.servers, scene.topic, 50)
     one = ("--topic", scene.topic, "--partitions", "0", "--from", "20", "--to", "120")
     said = refused(scene, *one)
     assert "Kafka's first offset is 50, so [20, 50) is gone" in said

@@ -9,12 +9,11 @@ from urllib.request import urlopen
 import pytest
 from confluent_kafka import Consumer
 from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 from support.engine import Engine, pipeline_yaml, streamlake
 from support.lake import Lake
 from support.shared import SharedKafka
 from support.tamper import Fields, forge_file, forge_ledger
-from support.topics import fill, fill_in_transactions, make_topic
+from support.topics import expire, fill, fill_in_transactions, make_topic
 
 from streamlake.engine.records import TopicPartition
 
@@ -98,9 +97,7 @@ def forget(lake: Lake, source: TopicPartition, offset: int) -> None:
 
 def test_what_the_topic_has_deleted_since_is_said(pipeline: str, topic: str, kafka: SharedKafka) -> None:
     landed(pipeline)
-    client = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    for future in client.delete_records([KafkaPartition(topic, 0, 7)]).values():
-        future.result(10)
+    expire(kafka.bootstrap_servers, topic, 7)
     proof = document("prove", pipeline, "--kafka")
     assert (proof["holds"], proof["kafka"]["compared"], proof["kafka"]["expired"]) == (True, 3, 7)
     assert len(proof["notes"]) == 1

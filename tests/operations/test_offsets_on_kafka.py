@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaException
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 from support.account import Account, check_copies
 from support.engine import Engine, pipeline_yaml, proof, streamlake
 from support.scene import Scene, make_scene_in, orders, speaking
 from support.shared import SharedKafka
-from support.topics import fill, make_topic
+from support.topics import delete_topic, expire, fill, make_topic
 from support.waiting import wait_until
 
 from streamlake.config.load import load_pipeline
@@ -140,8 +138,7 @@ def test_ways_differ_by_partition_and_times_are_those_of_the_records(scene: Scen
 
 def make_anew(scene: Scene, partitions: int) -> None:
     """Delete the topic and make it again; the deletion takes a moment after it was confirmed."""
-    admin = AdminClient({"bootstrap.servers": scene.servers})
-    admin.delete_topics([scene.topic])[scene.topic].result(30)
+    delete_topic(scene.servers, scene.topic)
 
     def made() -> bool:
         try:
@@ -194,9 +191,7 @@ def test_a_topic_that_came_later_can_be_moved(kafka: SharedKafka, scene: Scene) 
 
 
 def test_what_kafka_has_lost_can_not_be_gone_back_to(scene: Scene) -> None:
-    client = AdminClient({"bootstrap.servers": scene.servers})
-    for future in client.delete_records([KafkaPartition(scene.topic, 0, 150)]).values():
-        future.result(10)
+    expire(scene.servers, scene.topic, 150)
     text = refused(scene, "--to", "20", "--partitions", "0")
     assert "Kafka has nothing before 150 any more" in text
     assert "--to 200 is the earliest" in text
@@ -211,9 +206,7 @@ def test_what_kafka_has_lost_can_not_be_gone_back_to(scene: Scene) -> None:
 
 def test_what_expired_before_it_landed_is_given_up_by_hand(scene: Scene) -> None:
     scene.produce(orders(50, first=250))
-    client = AdminClient({"bootstrap.servers": scene.servers})
-    for future in client.delete_records([KafkaPartition(scene.topic, 0, 280)]).values():
-        future.result(10)
+    expire(scene.servers, scene.topic, 280)
     (move,) = said(scene, "plan", "--to", "earliest", "--partitions", "0")["partitions"]
     assert (move["way"], move["target"], move["expired"]) == ("forwards", 280, 30)
     reset(scene, "--to", "earliest", "--partitions", "0")

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 from support.broker import admin_of, everything_in
 from support.engine import pipeline_yaml, streamlake
 from support.lake import Lake
 from support.scene import Scene, make_scene_in, orders
 from support.shared import SharedKafka
-from support.topics import fill_in_transactions, make_topic
+from support.topics import expire, fill_in_transactions, make_topic
 
 from streamlake.config.load import load_pipeline
 from streamlake.engine.cli.parts import open_ledger
@@ -103,9 +101,7 @@ def test_what_is_no_record_is_in_the_range_and_not_in_the_estimate(kafka: Shared
 
 def test_what_kafka_has_deleted_is_told_with_what_stands_in_files(scene: Scene) -> None:
     moment = datetime.now(UTC)
-    client = AdminClient({"bootstrap.servers": scene.servers})
-    for future in client.delete_records([KafkaPartition(scene.topic, 0, 150)]).values():
-        future.result(10)
+    expire(scene.servers, scene.topic, 150)
     plan = planned(scene, "--from", "0", "--to", "200", "--partitions", "0")
     (one,) = plan["partitions"]
     assert (one["expired"]["first"], one["expired"]["next"]) == (0, 150)

@@ -8,12 +8,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 from support.account import Account, check_copies
 from support.engine import Engine, proof, streamlake
 from support.scene import Scene, make_scene_in, orders
 from support.shared import SharedKafka
+from support.topics import expire
 from support.waiting import wait_until
 
 from streamlake.engine.failpoints import POINTS
@@ -142,9 +141,7 @@ def expired(kafka: SharedKafka, tmp_path: Path) -> Scene:
     scene = make_scene_in(tmp_path, kafka.bootstrap_servers)()
     scene.produce(orders(250))
     scene.run()
-    client = AdminClient({"bootstrap.servers": scene.servers})
-    for future in client.delete_records([KafkaPartition(scene.topic, 0, 250)]).values():
-        future.result(10)
+    expire(scene.servers, scene.topic, 250)
     return scene
 
 

@@ -2,12 +2,12 @@
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 from support.engine import AWAY, STREAMLAKE, pipeline_yaml
 from support.lake import Lake
+from support.processes import started
 from support.screen import Screen
 from support.shown import at_night
 
@@ -28,7 +28,7 @@ def lake(tmp_path: Path) -> Lake:
 
 def test_watching_in_a_pipe_is_a_line_each_time(pipeline: str) -> None:
     command = [STREAMLAKE, "status", pipeline, "--json", "--watch", "0.1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with started(command) as process:
         assert process.stdout is not None
         documents = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGINT)

@@ -5,9 +5,8 @@ from uuid import uuid4
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka import TopicPartition as KafkaPartition
-from confluent_kafka.admin import AdminClient
 from support.shared import SharedKafka
+from support.topics import expire
 from support.waiting import wait_until
 
 from streamlake.engine.errors import PositionLostError, SourceError
@@ -106,9 +105,7 @@ def test_what_has_expired_is_said_and_not_passed_over(
 ) -> None:
     producer.init_transactions(10)
     produce(producer, source, 5, commit=True)
-    client = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    for future in client.delete_records([KafkaPartition(source.topic, 0, 3)]).values():
-        future.result(10)
+    expire(kafka.bootstrap_servers, source.topic, 3)
     wait_until_kept(reader, source, OffsetRange(3, 6))
     with pytest.raises(PositionLostError, match=r"reading .* from 0"):
         offsets(reader, source, 0, 6)

@@ -65,12 +65,12 @@ def described(data: bytes, path: str = STAGED) -> FileEntry:
 def test_of_32_racing_writers_exactly_one_creates_each_slot(root: str) -> None:
     if backend_of(root, base_dir=Path("/")).one_process:
         wins = [0] * ROUNDS
-        start = threading.Barrier(WRITERS)
+        start = threading.Barrier(WRITERS, timeout=60)
         with ThreadPoolExecutor(WRITERS) as writers:
             list(writers.map(lambda me: contend(root, me, start, wins), range(WRITERS)))
     else:
         command = [sys.executable, "-m", "support.contending", root]
-        done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         wins = json.loads(done.stdout)
     backend = backend_of(root, base_dir=Path("/"))
@@ -214,7 +214,7 @@ def test_racing_publishers_all_succeed(root: str) -> None:
         data = b"content %d" % turn
         staged = stage(backend_of(root, base_dir=Path("/")), data, path)
         file = FileEntry("raw", path, f"raw/{turn}", 1, staged.bytes, "", staged.crc32c, None, None)
-        start = threading.Barrier(8)
+        start = threading.Barrier(8, timeout=60)
 
         def publish(_: int, file: FileEntry = file, start: threading.Barrier = start) -> bool:
             backend = backend_of(root, base_dir=Path("/"))

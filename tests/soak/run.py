@@ -156,11 +156,11 @@ def soak(hours: float, rate: int, folder: Path, say: Callable[[str], None]) -> t
     figures, faults, seconds = watched(), list[str](), hours * 3600
     luck = random.Random(1)
     with LocalKafka(quick_start=False, say=say) as kafka:
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})  # Kafka goes before it
         config = {"retention.ms": str(RETENTION_MS), "segment.ms": "60000"}
         news = [NewTopic(TOPIC, PARTITIONS, 1, config=config), NewTopic(f"{TOPIC}.dlq", 1, 1, config=config)]
-        for future in admin.create_topics(news).values():
-            future.result(30)
+        with AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0}) as admin:
+            for future in admin.create_topics(news).values():
+                future.result(30)
         changes = {"batch": {"seconds_max": 1}, "workers": {"restarts_max": 1_000_000}, "sink__format": "parquet"}
         pipeline = pipeline_yaml(folder, kafka.bootstrap_servers, TOPIC, sink__compression="zstd", **changes)
         steady, killed = (Host(name, pipeline, folder, {}, threading.Lock()) for name in ("steady", "killed"))

@@ -37,7 +37,7 @@ def content(me: int) -> bytes:
 def main(root: str) -> None:
     """Let them contend."""
     context = multiprocessing.get_context("fork")
-    wins, start = context.Array("Q", ROUNDS), context.Barrier(WRITERS)
+    wins, start = context.Array("Q", ROUNDS), context.Barrier(WRITERS, timeout=60)
     writers = [context.Process(target=contend, args=(root, me, start, wins)) for me in range(WRITERS)]
     for writer in writers:
         writer.start()

@@ -1,5 +1,8 @@
 """Which tests share a process of pytest-xdist: those of Airflow, for each Airflow takes 1.5 GiB and a minute."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -16,7 +19,8 @@ class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no t
 
     Where a process ends in the middle of a test, pytest-xdist 3.8 waits for ever: it gives what the process had done to
     the others once more, which then have nothing to do and ask for nothing, and it tells the process that stands in for
-    it of one test only (its issues 1378 and 1327). So these two steps are made here.
+    it of one test only (its issues 1378 and 1327). So these two steps are made here, and what they meet is minded:
+    one that has ended and is not known to have, one that ends while others collect, one that finds other tests.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -25,6 +29,8 @@ class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no t
     def remove_node(self, node: WorkerController) -> str | None:
         """The process is gone: others do what it had left. Returns the test in which it ended; that one has failed."""
         units = self.assigned_work.pop(node)
+        if self.collection is None:  # nothing is given out yet, and not before all that live have collected
+            self.registered_collections.pop(node, None)
         left = [(unit, test) for unit, tests in units.items() for test, done in tests.items() if not done]
         if not left:
             return None
@@ -34,6 +40,19 @@ class OneAirflow(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no t
         for each in self.assigned_work:
             self._reschedule(each)
         return str(crashed)
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """The tests that a process has found. One that stands in for another, and finds others, is of no use."""
+        super().add_node_collection(node, collection)
+        if node not in self.registered_collections:
+            why = f"{node.gateway.id} has found other tests than the process before it"
+            self.config.hook.pytest_collectreport(report=pytest.CollectReport(node.gateway.id, "failed", why, []))
+            node.shutdown()
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Give it the next tests; where it has ended, `remove_node` comes and has them back."""
+        with suppress(OSError):
+            super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
         """Keep a process in work, or end it when there is none."""

@@ -105,18 +105,17 @@ class SecureKafka:
 
     def add_user(self, user: str, password: str) -> None:
         """An account of both SCRAM mechanisms."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         wanted: list[UserScramCredentialAlteration] = [
             UserScramCredentialUpsertion(user, ScramCredentialInfo(mechanism, _MANY_ITERATIONS), password.encode())
             for mechanism in (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
         ]
-        for one in wanted:  # of one user, one a request
-            for future in admin.alter_user_scram_credentials([one]).values():
-                future.result(30)
+        with AdminClient({"bootstrap.servers": self.bootstrap_servers}) as admin:
+            for one in wanted:  # of one user, one a request
+                for future in admin.alter_user_scram_credentials([one]).values():
+                    future.result(30)
 
     def allow(self, user: str, rights: Iterable[tuple[str, str, str]]) -> None:
         """Rights as `("TOPIC", "orders", "READ")`; the name `*` is any."""
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         rules = [
             AclBinding(
                 ResourceType[kind],
@@ -129,8 +128,9 @@ class SecureKafka:
             )
             for kind, name, operation in rights
         ]
-        for future in admin.create_acls(rules).values():
-            future.result(30)
+        with AdminClient({"bootstrap.servers": self.bootstrap_servers}) as admin:
+            for future in admin.create_acls(rules).values():
+                future.result(30)
 
 
 @contextmanager

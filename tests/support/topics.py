@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stubs forget it
 from support.waiting import wait_until
 
@@ -13,11 +13,24 @@ def make_topic(
 ) -> str:
     """A topic with a name nobody else has (or `exactly` this one); settings as `retention_ms="1000"`."""
     topic = exactly or f"{name}.{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": servers})
     settings = {key.replace("_", "."): value for key, value in config.items()}
-    admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])[topic].result(30)
-    wait_until(lambda: _is_shown(admin, topic, partitions), f"{topic} is made and not shown")
+    with AdminClient({"bootstrap.servers": servers}) as admin:
+        admin.create_topics([NewTopic(topic, partitions, 1, config=settings)])[topic].result(30)
+        wait_until(lambda: _is_shown(admin, topic, partitions), f"{topic} is made and not shown")
     return topic
+
+
+def delete_topic(servers: str, topic: str) -> None:
+    """Delete it; the broker may show it for a moment after that."""
+    with AdminClient({"bootstrap.servers": servers}) as admin:
+        admin.delete_topics([topic])[topic].result(30)
+
+
+def expire(servers: str, topic: str, before: int) -> None:
+    """What retention does, on demand: everything before this offset of the first partition is gone."""
+    with AdminClient({"bootstrap.servers": servers}) as admin:
+        for future in admin.delete_records([TopicPartition(topic, 0, before)]).values():
+            future.result(30)
 
 
 def _is_shown(admin: AdminClient, topic: str, partitions: int) -> bool:

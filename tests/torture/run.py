@@ -126,10 +126,10 @@ def _world(
         "max.compaction.lag.ms": "5000",
         "delete.retention.ms": "1000",
     }
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     news = [NewTopic(topic, PARTITIONS, NODES), NewTopic(state, 1, NODES, config=compacting)]
-    for future in admin.create_topics(news).values():
-        future.result(120)
+    with AdminClient({"bootstrap.servers": servers, "log_level": 0}) as admin:
+        for future in admin.create_topics(news).values():
+            future.result(120)
     protocol = luck.choice(["classic", "consumer"])
     # What is tortured is the engine: it shall not be judged for aborted records that Kafka itself delivers.
     engine_properties: dict[str, Any] = {"fetch.wait.max.ms": 50, **TO_THE_END}

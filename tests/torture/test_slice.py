@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.processes import end_within
 
 RUN = Path(__file__).with_name("run.py")
 SEED = 24
@@ -25,11 +26,7 @@ def test_a_minute_of_torture_loses_doubles_and_alters_nothing(
     said = tmp_path / "said.txt"
     with said.open("w") as out:
         run = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
-        try:
-            run.wait(SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            run.terminate()  # it ends its nodes and engines, where a kill would leave them behind
-            run.wait(120)
+        end_within(run, SECONDS_MAX)
     text = said.read_text(errors="replace")
     assert run.returncode == 0, text[-6000:]
     last = next(line for line in reversed(text.splitlines()) if line.startswith(f"seed {SEED}: "))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from support.processes import end_within
 from torture.edge.mutants import EDGE_MUTANTS
 
 RUN = Path(__file__).parents[1] / "run.py"
@@ -21,11 +22,7 @@ def tortured(tmp_path: Path, seconds: float, *arguments: str, spare: Sequence[st
     said = tmp_path / "said.txt"
     with said.open("w") as out:
         run = subprocess.Popen([*command, *arguments, "--spare", *spare], stdout=out, stderr=subprocess.STDOUT)
-        try:
-            run.wait(SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            run.terminate()  # it ends Kafka and the edge, where a kill would leave them behind
-            run.wait(120)
+        end_within(run, SECONDS_MAX)
     return run.returncode, said.read_text(errors="replace")
 
 

@@ -116,8 +116,8 @@ def _world(
     kafka: LocalKafka, wires: Wires, port: int, folder: Path, luck: random.Random, mutant: str | None
 ) -> OperationsWorld:
     servers, topic, dead = kafka.bootstrap_servers, "tortured", "tortured.dlq"
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(120)
+    with AdminClient({"bootstrap.servers": servers, "log_level": 0}) as admin:
+        admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(120)
     pipeline = pipeline_yaml(
         folder,
         f"127.0.0.1:{port}",
