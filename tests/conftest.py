@@ -1,5 +1,6 @@
 """Fixtures that every part's tests may ask for: a real Kafka and a storage server, started once for a test process."""
 
+import gc
 import os
 import shutil
 import signal
@@ -163,6 +164,17 @@ def _missing(why: str) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """A run comes to an end."""
     watch(config)
+
+
+def pytest_collection_finish() -> None:
+    """What all tests are made of stays to the end: a collection of garbage need not look at it, which takes 0.2 s."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Libraries that look for what is left at the end find nothing."""
+    gc.unfreeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
