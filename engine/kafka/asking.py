@@ -35,7 +35,7 @@ class ClusterClient:
         self._trouble = Trouble(properties)
         # The client must outlive its futures, or they end with _DESTROY: it lives as long as this object.
         self._client: AdminClient = make_client(AdminClient, {**properties, "error_cb": self._trouble.heard})
-        weakref.finalize(self, _let_go, self._client, threading.get_ident())
+        weakref.finalize(self, _let_go, self._client, threading.get_ident()).atexit = False
 
     def heard(self) -> str:
         """What the client has heard of brokers that don't answer, e.g. that one refuses connections; "" if nothing."""

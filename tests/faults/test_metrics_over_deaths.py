@@ -6,11 +6,12 @@ from http.client import HTTPConnection
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.broker import make_topic, pipeline_on
+from support.broker import pipeline_on
 from support.engine import Engine
 from support.otlp import collector, plain
 from support.scene import MakeScene, Scene, orders
 from support.shared import SharedKafka
+from support.topics import make_topic
 from support.waiting import wait_until
 
 from streamlake.config.model import MetricsSettings, WorkerSettings
@@ -100,7 +101,7 @@ def test_a_supervisor_whose_loop_hangs_is_not_alive_until_it_goes_on(kafka: Shar
     listen = f"127.0.0.1:{free_ports(1)[0]}"
     short = {"metrics": MetricsSettings(listen=listen), "workers": WorkerSettings(stuck_seconds=5, drain_seconds=0)}
     config = pipeline_on(kafka.bootstrap_servers).model_copy(update=short)
-    make_topic(config, config.kafka.topic_names[0], 2)
+    make_topic(config.kafka.bootstrap_servers, exactly=config.kafka.topic_names[0], partitions=2)
     hangs, goes_on = threading.Event(), threading.Event()
     ended: list[Exit] = []
 

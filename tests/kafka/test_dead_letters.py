@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from support.broker import admin_of, everything_in, make_topic, pipeline_on
+from support.broker import admin_of, everything_in, pipeline_on
 from support.shared import SharedKafka
+from support.topics import make_topic
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import DeadLetterError
@@ -45,7 +46,7 @@ def letter(
 def pipeline_with_dlq(kafka: SharedKafka, **settings: str) -> tuple[PipelineConfig, str]:
     config = pipeline_on(kafka.bootstrap_servers)
     name = f"{config.kafka.topic_names[0]}.dlq"
-    make_topic(config, name, 1, settings)
+    make_topic(kafka.bootstrap_servers, exactly=name, partitions=1, **settings)
     return config, name
 
 
@@ -170,7 +171,7 @@ def test_a_missing_dead_letter_topic_is_an_error_that_says_how_to_make_it(kafka:
         DeadLetterError, match=r"the dead-letter topic .*\.dlq does not exist: `streamlake topics apply"
     ):
         sender.send([letter(1)])
-    make_topic(config, sender.topic)
+    make_topic(config.kafka.bootstrap_servers, exactly=sender.topic)
     sender.send([letter(1)])
     sender.close()
     assert len(everything_in(config, sender.topic)) == 1

@@ -7,8 +7,9 @@ from typing import TypeVar, cast
 
 import pytest
 from confluent_kafka import KafkaError, Message
-from support.broker import everything_in, make_topic, pipeline_on
+from support.broker import everything_in, pipeline_on
 from support.shared import SharedKafka
+from support.topics import make_topic
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.kafka import loop_producer
@@ -22,7 +23,7 @@ SECONDS = 30.0
 def with_topic(kafka: SharedKafka, **settings: str) -> tuple[PipelineConfig, str]:
     config = pipeline_on(kafka.bootstrap_servers)
     (topic,) = config.kafka.topic_names
-    make_topic(config, topic, 2, settings)
+    make_topic(kafka.bootstrap_servers, exactly=topic, partitions=2, **settings)
     return config, topic
 
 

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from support.broker import everything_in, make_topic, pipeline_on, unique
+from support.broker import everything_in, pipeline_on, unique
+from support.topics import make_topic
 
 from streamlake.engine.kafka import loop_producer
 from streamlake.engine.kafka.loop_producer import LoopProducer, Outcome, Place, Shipment
@@ -29,7 +30,7 @@ class Sender:
     def __init__(self, servers: str, patience_seconds: float) -> None:
         self.config = pipeline_on(servers)
         self.topic = unique()
-        make_topic(self.config, self.topic)
+        make_topic(servers, exactly=self.topic)
         self.troubles: list[str] = []
         properties: dict[str, Any] = {"delivery.report.only.error": False, "linger.ms": 2}
         self.producer = LoopProducer(

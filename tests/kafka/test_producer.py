@@ -4,8 +4,9 @@ import io
 import time
 
 import pytest
-from support.broker import admin_of, everything_in, make_topic, pipeline_on, unique
+from support.broker import admin_of, everything_in, pipeline_on, unique
 from support.shared import SharedKafka
+from support.topics import make_topic
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import SourceError, UsageError
@@ -69,7 +70,8 @@ def test_headers_say_where_a_record_comes_from_and_when(config: PipelineConfig) 
 
 def test_a_record_that_the_broker_refuses_is_counted_with_its_reason_and_the_others_land(kafka: SharedKafka) -> None:
     config = pipeline_on(kafka.bootstrap_servers)
-    make_topic(config, topic_of(config), 1, {"max.message.bytes": "20000", "compression.type": "producer"})
+    topic = topic_of(config)
+    make_topic(kafka.bootstrap_servers, exactly=topic, max_message_bytes="20000", compression_type="producer")
     records = [(None, b"small %d" % n + b"." * 500) for n in range(100)]
     config = PipelineConfig.model_validate(
         config.model_dump() | {"kafka": config.model_dump()["kafka"] | {"properties": {"compression.type": "none"}}}

@@ -3,8 +3,9 @@
 import time
 
 import pytest
-from support.broker import admin_of, everything_in, make_topic, pipeline_on, unique
+from support.broker import admin_of, everything_in, pipeline_on, unique
 from support.shared import SharedKafka
+from support.topics import make_topic
 
 from streamlake.config.model import PipelineConfig
 from streamlake.engine.errors import ConfigError, SourceError
@@ -138,8 +139,9 @@ def test_a_setting_that_the_broker_refuses_is_told_in_its_words(kafka: SharedKaf
 def test_what_the_yaml_leaves_out_is_not_compared(kafka: SharedKafka) -> None:
     config = pipeline_on(kafka.bootstrap_servers)
     admin = admin_of(config)
-    make_topic(config, config.kafka.topic_names[0], 7, {"retention.ms": "77777777"})
-    make_topic(config, f"{config.kafka.topic_names[0]}.dlq")
+    (topic,) = config.kafka.topic_names
+    make_topic(kafka.bootstrap_servers, exactly=topic, partitions=7, retention_ms="77777777")
+    make_topic(kafka.bootstrap_servers, exactly=f"{topic}.dlq")
     assert diff_topics(with_topic(config), admin) == []
 
 

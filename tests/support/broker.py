@@ -1,9 +1,6 @@
-"""Topics of a test's own on the shared Kafka: unique names, and everything that is in them."""
+"""Pipelines on the shared Kafka: unique names for their topics, a client, and everything that is in a topic."""
 
-import time
 import uuid
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message
@@ -37,17 +34,6 @@ def pipeline_on(servers: str, topic: str | None = None, **changes: Any) -> Pipel
 def admin_of(config: PipelineConfig) -> TopicAdmin:
     """A client for questions and orders to the pipeline's cluster."""
     return TopicAdmin(admin_properties(config.kafka, "tests"), timeout_seconds=20)
-
-
-def make_topic(
-    config: PipelineConfig, name: str, partitions: int = 1, settings: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """A topic that the cluster shows, too."""
-    admin = admin_of(config)
-    admin.create_topic(name, partitions, None, settings)
-    deadline = time.monotonic() + 20
-    while admin.partitions([name]) != {name: partitions}:
-        assert time.monotonic() < deadline, f"{name} is not shown"
 
 
 def everything_in(config: PipelineConfig, topic: str) -> list[Message]:

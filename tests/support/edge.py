@@ -10,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from support.broker import make_topic, unique
+from support.broker import unique
 from support.engine import Engine, pipeline_yaml
+from support.topics import make_topic
 from support.waiting import wait_until
 
 from streamlake.config.load import load_pipeline
@@ -45,7 +46,7 @@ def edge_yaml(folder: Path, servers: str, **changes: Any) -> Path:
     path = pipeline_yaml(folder, servers, topic, kafka__properties={}, **{**http, **changes})
     config = load_pipeline(path)
     for found in config.all_topics:
-        make_topic(config, found.name, 2 if found.name == topic else 1)
+        make_topic(servers, exactly=found.name, partitions=2 if found.name == topic else 1)
     return path
 
 

@@ -2,6 +2,7 @@
 
 import faulthandler
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import psutil
@@ -35,7 +36,8 @@ class WholeRun:
         its = {"PYTEST_XDIST_WORKER": node.gateway.id, "PYTEST_XDIST_TESTRUNUID": node.workerinput["testrunuid"]}
         for process in psutil.process_iter(["environ"]):
             if its.items() <= (process.info["environ"] or {}).items():
-                process.kill()
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
