@@ -173,7 +173,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Libraries that look for what is left at the end find nothing."""
+    """What was kept is collected at the end after all: a library that looks for leaks would find it."""
     gc.unfreeze()
 
 

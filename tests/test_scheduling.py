@@ -60,7 +60,16 @@ def run(folder: Path, *, processes: int, ending: tuple[int, ...], how: str = "en
     """How many tests had which outcome, the exit code, and what was printed."""
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_many.py").write_text(f"HOW, ENDING = {how!r}, {ending!r}\n{TESTS}")
-    command = [sys.executable, "-m", "pytest", "-q", "-pxdist", "-ppytest_timeout", "-otimeout=1", f"-n{processes}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-pxdist",
+        "-ppytest_timeout",
+        f"-otimeout={3 if how == 'hangs' else 60}",
+        f"-n{processes}",
+    ]
     done = subprocess.run(
         [*command, "--rootdir", str(folder), str(folder)],
         cwd=folder,
@@ -76,6 +85,13 @@ def run(folder: Path, *, processes: int, ending: tuple[int, ...], how: str = "en
 
 def begun(folder: Path) -> list[int]:
     return sorted(map(int, (folder / "begun").read_text().split()))
+
+
+def runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def is_whole(folder: Path) -> str:
@@ -94,7 +110,7 @@ def test_each_test_is_run_once_where_some_end_their_process(
     if ending:
         left = list(map(int, (tmp_path / "left").read_text().split()))
         assert len(left) == len(ending)
-        wait_until(lambda: not any(map(psutil.pid_exists, left)), "what a dead process had begun is ended, too")
+        wait_until(lambda: not any(map(runs, left)), "what a dead process had begun is ended, too")
 
 
 def test_a_test_that_hangs_at_its_end_ends_its_process_and_no_more(tmp_path: Path) -> None:

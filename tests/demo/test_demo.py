@@ -88,6 +88,7 @@ def test_the_story_of_a_bucket_is_the_same_and_it_can_be_reached_afterwards_as_i
             ["bash", "-euc", "\n".join(commands)], capture_output=True, text=True, timeout=120, check=False
         )
         gcs.send_signal(signal.SIGTERM)
+        assert gcs.wait(60) == 0
     assert done.returncode == 0, done.stderr
     assert "proven: 4,003 offsets" in done.stdout
 

@@ -108,7 +108,8 @@ def test_a_log_truncated_by_an_unclean_election_is_noticed_by_its_epoch_and_not_
     cluster.restart(3)
 
     def elected() -> bool:
-        admin_of(cluster).elect_leaders(ElectionType.UNCLEAN, [TopicPartition(scene.topic, 0)])
+        with admin_of(cluster) as admin:
+            admin.elect_leaders(ElectionType.UNCLEAN, [TopicPartition(scene.topic, 0)]).exception(30)
         return leader_of(cluster, scene.topic) == 3
 
     wait_until(elected, "node 3, which never had them, leads")
@@ -213,8 +214,8 @@ def test_what_retention_by_time_took_parks_the_partition_and_is_a_gap_by_policy(
     scene.produce(orders(200, first=100))
     expire = ConfigEntry("retention.ms", "1", incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, scene.topic, incremental_configs=[expire])
-    admin = admin_of(cluster)
-    admin.incremental_alter_configs([resource])[resource].result(30)
+    with admin_of(cluster) as admin:
+        admin.incremental_alter_configs([resource])[resource].result(30)
     wait_until(lambda: low_watermark(cluster, scene.topic) == 300, "all records to expire")
     (parked,) = scene.run(code=1).events("parked")
     assert "offsets [100, 300) are gone from Kafka" in parked["why"]

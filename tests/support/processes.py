@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 TERMINATED_SECONDS = 120.0
@@ -35,6 +35,8 @@ def end_within(process: "subprocess.Popen[Any]", seconds: float) -> None:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.terminate()
-        process.wait(TERMINATED_SECONDS)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TERMINATED_SECONDS)
     finally:
         process.kill()
+        process.wait()

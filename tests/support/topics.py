@@ -19,7 +19,7 @@ _LATER = frozenset(
         KafkaError.INVALID_REPLICATION_FACTOR,
     }
 )
-"""What is said of that moment, or nothing."""
+"""The errors in which a question of that moment may end; or it is never answered."""
 
 
 def make_topic(

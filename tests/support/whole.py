@@ -21,18 +21,27 @@ class WholeRun:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._told: set[str] = set()
-        self._ended: list[str] = []
+        self._outside = 0
+        """So many processes ended outside of a test, or found other tests than they should, which no test tells of."""
         self._say(whole=False)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test has an outcome."""
         self._told.add(report.nodeid)
 
+    def pytest_handlecrashitem(self) -> None:
+        """A process has ended in a test, which has failed."""
+        self._outside -= 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A process has found tests, or could not."""
+        self._outside += report.failed
+
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
-        """A process has ended. What it has begun would go on beside the others where it was not asked to end."""
+        """A process has ended. Commands that it began would go on beside the others where it did not end them."""
         if error is None:
             return
-        self._ended.append(node.gateway.id)
+        self._outside += 1
         its = {"PYTEST_XDIST_WORKER": node.gateway.id, "PYTEST_XDIST_TESTRUNUID": node.workerinput["testrunuid"]}
         for process in psutil.process_iter(["environ"]):
             if its.items() <= (process.info["environ"] or {}).items():
@@ -42,9 +51,9 @@ class WholeRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """A run that says it passed and was not whole has failed."""
-        said = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-        self._say(whole=said and len(self._told) == session.testscollected)
-        if exitstatus == pytest.ExitCode.OK and (self._ended or len(self._told) < session.testscollected):
+        whole = len(self._told) == session.testscollected and not self._outside
+        self._say(whole=whole and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED})
+        if exitstatus == pytest.ExitCode.OK and not whole:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _say(self, *, whole: bool) -> None:
@@ -72,7 +81,7 @@ class Patience:
 
     def _from_now(self, item: pytest.Item) -> None:
         marker = item.get_closest_marker("timeout")
-        own = float(marker.args[0] if marker else item.config.getini("timeout"))
+        own = float(marker.args[0] if marker and marker.args else item.config.getini("timeout"))
         file = item.config.stash[fault_handler_stderr_fd_key]
         faulthandler.dump_traceback_later(own + LATER_SECONDS, exit=True, file=file)
 
@@ -80,5 +89,5 @@ class Patience:
 def watch(config: pytest.Config) -> None:
     """For `pytest_configure`."""
     config.pluginmanager.register(Patience())
-    if config.getoption("dist") == "load" and not hasattr(config, "workerinput"):
+    if config.getoption("dist", None) == "load" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(WholeRun(config))
