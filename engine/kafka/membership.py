@@ -43,12 +43,6 @@ class KafkaMembership:
         heard = {"on_commit": _committed, "error_cb": self._trouble.heard}
         self._consumer: Consumer = make_client(Consumer, {**properties, **heard})
         self._asking: threading.Thread | None = None  # for our seat
-        self._turn = threading.RLock()
-        """Held by the loop's call to the client, or by a question for our seat: the client does one call at a time, and
-        who comes second would wait for the first one's end, a minute where the coordinator says nothing."""
-        self._serving = (
-            False  # a callback of the group runs: what waits for another thread's call would wait for itself
-        )
         self._was_in = False
         self._forbidden = 0
         self._said, self._said_at = "", 0.0
@@ -77,18 +71,14 @@ class KafkaMembership:
     def poll(self) -> None:
         """Serve rebalances; what comes as a message can only be an error, since nothing is fetched.
 
-        Nothing is served while a question for our seat is open.
+        Nothing is served while a question for our seat is open: the client does one call at a time, and this one would
+        wait for the other's end, a minute where the coordinator says nothing.
 
         Raises SourceError where Kafka forbids to join, again and again, and we were never in: nothing would ever come.
         """
-        if not self._turn.acquire(blocking=False):
+        if self._is_asking():
             return
-        self._serving = True
-        try:
-            message = self._consumer.poll(0)
-        finally:
-            self._serving = False
-            self._turn.release()
+        message = self._consumer.poll(0)
         error = message.error() if message is not None else None
         if error is None:
             return
@@ -102,41 +92,34 @@ class KafkaMembership:
             log.warning("group", error=self._said)
 
     def commit(self, positions: Mapping[TopicPartition, tuple[int, int | None]], *, wait: bool) -> bool:
-        """Commit as a member; a refused commit is logged, for the ledger decides. False where `poll` serves nothing.
-
-        In a callback of the group nobody waits, also who asked to: the client sends what is committed before it gives
-        up what is revoked.
-        """
+        """Commit as a member; a refused commit is logged, for the ledger decides. False where `poll` serves nothing."""
+        if not wait and self._is_asking():
+            return False
         if not positions:
             return True
         offsets = [with_position(source, *position) for source, position in positions.items()]
-        if wait and not self._serving:
-            commit = _thread(lambda: self._commit(offsets, asynchronous=False))
-            _at_most(LEAVE_SECONDS, commit, "the group offset is not committed")
-            return True
-        if not self._turn.acquire(blocking=False):
-            return False
-        try:
-            self._commit(offsets, asynchronous=True)
-        finally:
-            self._turn.release()
-        return True
 
-    def _commit(self, offsets: list[Assignment], *, asynchronous: bool) -> None:
-        try:
-            if asynchronous:
-                self._consumer.commit(offsets=offsets, asynchronous=True)
-            else:
-                self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            log.warning("group offset not committed", error=error.args[0].str())
-        except RuntimeError:
-            return  # closed meanwhile: nobody has waited for this commit any more
+        def commit() -> None:
+            try:
+                if wait:
+                    self._consumer.commit(offsets=offsets, asynchronous=False)
+                else:
+                    self._consumer.commit(offsets=offsets, asynchronous=True)
+            except KafkaException as error:
+                log.warning("group offset not committed", error=error.args[0].str())
+            except RuntimeError:
+                return  # closed meanwhile: nobody has waited for this commit any more
+
+        if wait:
+            _at_most(LEAVE_SECONDS, _thread(commit), "the group offset is not committed")
+        else:
+            commit()
+        return True
 
     def confirm(self, sources: Sequence[TopicPartition]) -> Collection[TopicPartition]:
         """Commit once more what is committed: only a member whose generation is current may."""
         confirmed: list[TopicPartition] = []
-        if self._asking is not None and self._asking.is_alive():
+        if self._asking is not None and self._is_asking():
             self._asking.join(CONFIRM_SECONDS)  # who asked before is still waiting: this one has not asked yet
             return ()
         self._asking = _thread(lambda: confirmed.extend(self._confirmed(sources)))
@@ -144,14 +127,16 @@ class KafkaMembership:
             return ()
         return confirmed
 
+    def _is_asking(self) -> bool:
+        return self._asking is not None and self._asking.is_alive()
+
     def _confirmed(self, sources: Sequence[TopicPartition]) -> list[TopicPartition]:
         try:
-            with self._turn:
-                found = self._consumer.committed(list(map(without_position, sources)), timeout=CONFIRM_SECONDS)
-                known = [each for each in found if each.error is None]
-                written = [each for each in known if each.offset >= 0]
-                if written:
-                    self._consumer.commit(offsets=written, asynchronous=False)
+            found = self._consumer.committed(list(map(without_position, sources)), timeout=CONFIRM_SECONDS)
+            known = [each for each in found if each.error is None]
+            written = [each for each in known if each.offset >= 0]
+            if written:
+                self._consumer.commit(offsets=written, asynchronous=False)
         except KafkaException as error:
             names = ", ".join(map(str, sources))
             log.warning("the group's coordinator does not confirm us", partitions=names, error=error.args[0].str())
@@ -162,7 +147,6 @@ class KafkaMembership:
 
     def close(self) -> None:
         """Leave the group, so that others get our partitions at once; unheard, they get them after our session."""
-        self._serving = True  # it calls back, too, for what we still have
         _at_most(LEAVE_SECONDS, _thread(self._consumer.close), "the group is not left")
 
 
