@@ -92,8 +92,8 @@ def _let_go(client: AdminClient, made_in: int) -> None:
     A client has a thread of its own, which makes the answers to its questions: objects of Python, and whoever makes one
     may be made to collect garbage. Where a client is garbage while a question is open (who asked has given up), its own
     thread may so come to end it, and librdkafka aborts the process. So only the thread that made the client, which is
-    none of librdkafka's, ends it in passing; any other leaves that to a new one. No `threading.Thread`, whose
-    locks the interrupted thread may hold; and by `__exit__`, which ends it whoever else still knows of it.
+    none of librdkafka's, ends it in passing; any other leaves that to a new one. No `threading.Thread`, whose locks the
+    interrupted thread may hold; and by `__exit__`, which ends it whoever else still knows of it.
     """
     if threading.get_ident() != made_in:
         _thread.start_new_thread(client.__exit__, (None, None, None))

@@ -119,7 +119,7 @@ class KafkaMembership:
     def confirm(self, sources: Sequence[TopicPartition]) -> Collection[TopicPartition]:
         """Commit once more what is committed: only a member whose generation is current may."""
         confirmed: list[TopicPartition] = []
-        if self._asking is not None and self._is_asking():
+        if self._asking is not None and self._asking.is_alive():
             self._asking.join(CONFIRM_SECONDS)  # who asked before is still waiting: this one has not asked yet
             return ()
         self._asking = _thread(lambda: confirmed.extend(self._confirmed(sources)))

@@ -20,6 +20,9 @@ DAMAGE_SHOWS_AS = (
 )
 """In a tortured world nobody tampers: whoever says that something was altered or is missing is wrong, or did it."""
 
+BEFORE_CHARACTERS, AFTER_CHARACTERS = 500, 4000
+"""Of a log, around a bug."""
+
 FENCED = re.compile(
     r"(?P<topic>[\w.]+)/(?P<partition>\d+): another writer has taken ledger entry (?P<seq>\d+) of run (?P<run>[\w-]+);"
     r" nothing of this one's (?P<kind>\w+) was committed \(writer (?P<writer>[\w-]+)\)"
@@ -31,11 +34,17 @@ def lies_in(logs: Sequence[Path], lake: Path, entries_per_folder: int = ENTRIES_
     found = []
     for log in logs:
         text = log.read_text(errors="replace") if log.exists() else ""
-        found += [f"bug: {bug!r} in {log.name}" for bug in BUGS_SHOW_AS if bug in text]
+        found += [f"bug: {log.name} says {_around(text, bug)}" for bug in BUGS_SHOW_AS if bug in text]
         for line in text.splitlines():
             found += [f"damage: {log.name} says {line[:300]}" for sign in DAMAGE_SHOWS_AS if sign in line]
             found += [f"false: {said[0]}; it stands there" for said in _false(line, lake, entries_per_folder)]
     return found
+
+
+def _around(text: str, bug: str) -> str:
+    """What was said before it and after it: the log goes with the run's folder."""
+    at = text.index(bug)
+    return text[max(0, at - BEFORE_CHARACTERS) : at + AFTER_CHARACTERS]
 
 
 def _false(line: str, lake: Path, entries_per_folder: int) -> "Iterator[re.Match[str]]":

@@ -102,6 +102,7 @@ def test_a_disk_that_fails_is_no_lie(tmp_path: Path, log: Path) -> None:
     assert lies_in([log], tmp_path, ENTRIES) == []
 
 
-def test_a_traceback_is_seen(tmp_path: Path, log: Path) -> None:
-    log.write_text("Traceback (most recent call last):\n")
-    assert lies_in([log], tmp_path, ENTRIES) == ["bug: 'Traceback (most recent call last)' in host-1.log"]
+def test_a_traceback_is_seen_and_shown(tmp_path: Path, log: Path) -> None:
+    said = 'what it did before\nTraceback (most recent call last):\n  File "x.py", line 1\nKeyError: 7\n'
+    log.write_text(said)
+    assert lies_in([log], tmp_path, ENTRIES) == [f"bug: host-1.log says {said}"]
